@@ -1,0 +1,202 @@
+// neighbor_topk: for every patch, the k neighbors on the grid most similar to it
+//
+//   x (B, N, C), N = rows * cols   ->   index (B, N, K) int32, similarity (B, N, K),  K = min(k,
+//   most candidates)
+//
+//   sim_ij = x_i . x_j / (max(|x_i|, 1e-12) max(|x_j|, 1e-12)),  j in the window of radius r around
+//   i, i left out
+//
+// The window wraps around on a torus and is cut off where the border is clamped; a patch met twice
+// counts once. Greater similarity first, then the lower patch number; NaN counts as greatest. Slots
+// without a candidate are -1 (similarity -inf). Sums are float for float, double for double. A
+// choice has no gradient.
+#pragma once
+
+#include <selfpatch/ops/patchify.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace selfpatch {
+
+enum class border { torus, clamped };
+
+/// Which neighbors are candidates and how many are taken.
+struct neighborhood {
+  index k = 4;
+  index radius = 1;
+  border edge = border::torus;
+  bool include_self =
+      false;  ///< the patch itself is a candidate too (the published method leaves it out)
+
+  /// Candidates of a patch far from any border.
+  constexpr index window() const { return (2 * radius + 1) * (2 * radius + 1) - !include_self; }
+};
+
+/// Per patch its distinct candidates in ascending order, row by row; short rows end in -1.
+struct neighbor_table {
+  index width = 0;  ///< candidates per row
+  std::vector<std::int32_t> candidates;
+
+  neighbor_table(grid g, const neighborhood& n) {
+    std::vector<std::vector<std::int32_t>> all;
+    for (index i = 0; i < g.size(); ++i) {
+      all.push_back(of_patch(g, n, i));
+      width = std::max(width, index(all.back().size()));
+    }
+    for (auto& row : all) {
+      row.resize(std::size_t(width), -1);
+      candidates.insert(candidates.end(), row.begin(), row.end());
+    }
+  }
+  const std::int32_t* row(index i) const { return candidates.data() + i * width; }
+
+ private:
+  static std::vector<std::int32_t> of_patch(grid g, const neighborhood& n, index i) {
+    std::vector<std::int32_t> found;
+    for (index dr = -n.radius; dr <= n.radius; ++dr)
+      for (index dc = -n.radius; dc <= n.radius; ++dc) {
+        index r = i / g.cols + dr, c = i % g.cols + dc;
+        if (n.edge == border::torus) {
+          r = (r % g.rows + g.rows) % g.rows;
+          c = (c % g.cols + g.cols) % g.cols;
+        }
+        const bool inside = r >= 0 && r < g.rows && c >= 0 && c < g.cols;
+        if (inside && (n.include_self || r * g.cols + c != i))
+          found.push_back(std::int32_t(r * g.cols + c));
+      }
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+};
+
+/// What neighbor_topk finds.
+template <class T, class Device>
+struct neighbors {
+  tensor<std::int32_t, shape<dyn, dyn, dyn>, Device> index;  ///< (B, N, K)
+  tensor<T, shape<dyn, dyn, dyn>, Device> similarity;        ///< (B, N, K), in the order of index
+};
+
+/// True when a goes before b: NaN first, then the greater.
+template <class A>
+constexpr bool more_similar(A a, A b) {
+  return a > b || (a != a && b == b);
+}
+
+namespace op {
+struct neighbor_topk {
+  grid on_grid;
+  neighborhood which;
+};
+}  // namespace op
+
+/// Throws where k or the grid makes no sense: k in 1 .. (2r+1)^2 - 1, N = rows * cols.
+template <class X>
+auto neighbor_topk(const X& x, grid g, const neighborhood& n) {
+  static_assert(shape_of<X>::rank == 3, "neighbor_topk(x, grid, neighborhood): x is (B, N, C)");
+  using T = sum_of<value_of_t<X>>;
+  using D = device_of<X>;
+  same_extent(g.size(), x.extent(1),
+              "neighbor_topk(x, grid, neighborhood): N must be rows * cols of the grid");
+  if (n.radius < 1 || n.k < 1 || n.k > n.window())
+    throw error(problem{
+        .what = "neighbor_topk: k is beyond the window",
+        .expected = "1.." + std::to_string(n.window()) + " for radius " + std::to_string(n.radius),
+        .found = std::to_string(n.k)});
+  const neighbor_table table(g, n);
+  const index B = x.extent(0), N = x.extent(1), K = std::min(n.k, table.width);
+  neighbors<T, D> found{{shape<dyn, dyn, dyn>(B, N, K), uninitialized, x.on()},
+                        {shape<dyn, dyn, dyn>(B, N, K), uninitialized, x.on()}};
+  kernel<op::neighbor_topk, D>::forward(x.on(), op::neighbor_topk{g, n}, table, B, x.extent(2),
+                                        x.data(), K, found.index.data(), found.similarity.data());
+  return found;
+}
+
+/// The same where the compiler knows the neighborhood.
+template <neighborhood N, class X>
+auto neighbor_topk(const X& x, grid g) {
+  static_assert(N.radius >= 1 && N.k >= 1 && N.k <= N.window(),
+                "neighbor_topk<n>(x, grid): k is beyond the window");
+  return neighbor_topk(x, g, N);
+}
+
+template <>
+struct kernel<op::neighbor_topk, reference> {
+  template <class T, class A>
+  static void forward(const auto&, const op::neighbor_topk&, const neighbor_table& table, index B,
+                      index C, const T* x, index K, std::int32_t* chosen, A* similarity) {
+    const index N = table.width ? index(table.candidates.size()) / table.width : 0;
+    std::vector<A> all(std::size_t(B * N * table.width));
+    similarities(x, B, N, C, table, all.data());
+    for (index i = 0; i < B * N; ++i)
+      select(all.data() + i * table.width, table.row(i % N), table.width, K, chosen + i * K,
+             similarity + i * K);
+  }
+
+  template <class T, class A>
+  static void similarities(const T* x, index B, index N, index C, const neighbor_table& table,
+                           A* all) {
+    const auto dot = [C](const T* a, const T* b) {
+      A sum = 0;
+      for (index c = 0; c < C; ++c) sum += A(a[c]) * b[c];
+      return sum;
+    };
+    for (index b = 0; b < B; ++b)
+      for (index i = 0; i < N; ++i)
+        for (index m = 0; m < table.width; ++m) {
+          const index j = table.row(i)[m];
+          const T *xi = x + (b * N + i) * C, *xj = x + (b * N + j) * C;
+          all[(b * N + i) * table.width + m] =
+              j < 0 ? -std::numeric_limits<A>::infinity()
+                    : dot(xi, xj) / (length(dot(xi, xi)) * length(dot(xj, xj)));
+        }
+  }
+
+  /// The K best of M candidates in ascending order: inserted one by one, an equal one goes behind.
+  template <class A>
+  static void select(const A* all, const std::int32_t* candidate, index M, index K,
+                     std::int32_t* chosen, A* best) {
+    index filled = 0;
+    for (index m = 0; m < M && candidate[m] >= 0; ++m) {
+      index at = filled;
+      while (at > 0 && more_similar(all[m], best[at - 1])) --at;
+      if (at == K) continue;
+      filled = std::min(filled + 1, K);
+      for (index s = filled - 1; s > at; --s) {
+        best[s] = best[s - 1];
+        chosen[s] = chosen[s - 1];
+      }
+      best[at] = all[m];
+      chosen[at] = candidate[m];
+    }
+    for (index s = filled; s < K; ++s) {
+      best[s] = -std::numeric_limits<A>::infinity();
+      chosen[s] = -1;
+    }
+  }
+
+  /// |x|, at least 1e-12.
+  template <class A>
+  static A length(A squares) {
+    const A l = std::sqrt(squares);
+    return l < A(1e-12) ? A(1e-12) : l;
+  }
+};
+
+/// The similarities of all candidates of neighbor_table, (B, N, table.width); -inf for empty slots.
+template <class X>
+auto neighbor_similarity(const X& x, grid g, const neighborhood& n) {
+  using T = sum_of<value_of_t<X>>;
+  const neighbor_table table(g, n);
+  tensor<T, shape<dyn, dyn, dyn>, device_of<X>> all(
+      shape<dyn, dyn, dyn>(x.extent(0), x.extent(1), table.width));
+  kernel<op::neighbor_topk, reference>::similarities(x.data(), x.extent(0), x.extent(1),
+                                                     x.extent(2), table, all.data());
+  return all;
+}
+
+}  // namespace selfpatch
