@@ -1,0 +1,55 @@
+// weight_norm on the cpu: products with v as it stands, the row scales g / |v| applied to the
+// columns of y.
+#pragma once
+
+#include <selfpatch/cpu/gemm.hpp>
+#include <selfpatch/ops/weight_norm.hpp>
+
+namespace selfpatch {
+
+template <>
+struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
+  template <class T, class A>
+  static void norms(context<cpu>* on, matrix_view<const T> v, A* norms) {
+    parallel_rows(on, v.rows, 512, [=](index begin, index end) {
+      kernel<op::weight_norm, reference>::norms(on, v.slice(begin, end - begin), norms + begin);
+    });
+  }
+
+  template <class T, class A>
+  static void forward(context<cpu>* on, matrix_view<const T> z, matrix_view<const T> v, const T* g,
+                      const A* norms, matrix_view<T> y) {
+    gemm(on, transpose::no, transpose::yes, z.rows, v.rows, v.cols, T(1), z.data, z.stride, v.data,
+         v.stride, T(0), y.data, y.stride, scale_columns<T, A>{g, norms});
+  }
+
+  template <class T, class A>
+  static void backward_input(context<cpu>* on, matrix_view<const T> dy, matrix_view<const T> v,
+                             const T* g, const A* norms, matrix_view<T> dz) {
+    tensor<T, shape<dyn, dyn>> scaled(shape<dyn, dyn>(dy.rows, dy.cols), uninitialized, on);
+    for (index r = 0; r < dy.rows; ++r)
+      for (index o = 0; o < dy.cols; ++o)
+        scaled.data()[r * dy.cols + o] = T(dy.row(r)[o] * (g[o] / norms[o]));
+    gemm(on, transpose::no, transpose::no, dy.rows, v.cols, v.rows, T(1),
+         static_cast<const T*>(scaled.data()), dy.cols, v.data, v.stride, T(1), dz.data, dz.stride);
+  }
+
+  template <class T>
+  static void weight_gradient(context<cpu>* on, matrix_view<const T> dy, matrix_view<const T> z,
+                              matrix_view<T> G) {
+    gemm(on, transpose::yes, transpose::no, G.rows, G.cols, dy.rows, T(1), dy.data, dy.stride,
+         z.data, z.stride, T(0), G.data, G.stride);
+  }
+
+  /// The epilogue of a product with v: column o times g_o / |v_o|.
+  template <class T, class A>
+  struct scale_columns {
+    const T* g;
+    const A* norms;
+    void operator()(T* c, index, index col, index n) const {
+      for (index j = 0; j < n; ++j) c[j] *= T(g[col + j] / norms[col + j]);
+    }
+  };
+};
+
+}  // namespace selfpatch
