@@ -1,0 +1,40 @@
+// selfpatch: everything but what needs another library (data/decode.hpp: libjpeg, libpng;
+// dist/mpi.hpp).
+#pragma once
+
+#include <selfpatch/autograd/gradcheck.hpp>
+#include <selfpatch/autograd/tape.hpp>
+#include <selfpatch/core/dtype.hpp>
+#include <selfpatch/core/error.hpp>
+#include <selfpatch/core/parallel.hpp>
+#include <selfpatch/core/random.hpp>
+#include <selfpatch/core/shape.hpp>
+#include <selfpatch/core/tensor.hpp>
+#include <selfpatch/cpu/cpu.hpp>
+#include <selfpatch/data/image.hpp>
+#include <selfpatch/data/loader.hpp>
+#include <selfpatch/data/multi_crop.hpp>
+#include <selfpatch/data/open_source.hpp>
+#include <selfpatch/data/scenes.hpp>
+#include <selfpatch/io/checkpoint.hpp>
+#include <selfpatch/io/jsonl.hpp>
+#include <selfpatch/io/safetensors.hpp>
+#include <selfpatch/nn/class_block.hpp>
+#include <selfpatch/nn/init.hpp>
+#include <selfpatch/nn/projection_head.hpp>
+#include <selfpatch/nn/selfpatch_head.hpp>
+#include <selfpatch/nn/vit.hpp>
+#include <selfpatch/nn/weights.hpp>
+#include <selfpatch/ops.hpp>
+#include <selfpatch/train/dino.hpp>
+#include <selfpatch/train/plan.hpp>
+#include <selfpatch/train/pretrain.hpp>
+#include <selfpatch/train/selfpatch.hpp>
+#include <selfpatch/train/trainer.hpp>
+
+#include <selfpatch/eval/features.hpp>
+#include <selfpatch/eval/floors.hpp>
+#include <selfpatch/eval/knn.hpp>
+#include <selfpatch/eval/neighbors.hpp>
+#include <selfpatch/eval/pca.hpp>
+#include <selfpatch/eval/report.hpp>
