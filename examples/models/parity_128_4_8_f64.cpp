@@ -1,0 +1,10 @@
+// Parity checks of the network 128/4/8 in double.
+#include "parity_training.hpp"
+
+namespace parity {
+
+template void check_training<model_128_4_8, double>(const fixture&, report&, cpu_context*);
+template void check_backbone<model_128_4_8, double>(const recorded_backbone&, report&,
+                                                    cpu_context*);
+
+}  // namespace parity

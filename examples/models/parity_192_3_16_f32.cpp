@@ -1,0 +1,10 @@
+// Parity checks of the network 192/3/16 in float.
+#include "parity_training.hpp"
+
+namespace parity {
+
+template void check_training<model_192_3_16, float>(const fixture&, report&, cpu_context*);
+template void check_backbone<model_192_3_16, float>(const recorded_backbone&, report&,
+                                                    cpu_context*);
+
+}  // namespace parity

@@ -1,0 +1,9 @@
+// Parity checks of the network 48/3/8 in float.
+#include "parity_training.hpp"
+
+namespace parity {
+
+template void check_training<model_48_3_8, float>(const fixture&, report&, cpu_context*);
+template void check_backbone<model_48_3_8, float>(const recorded_backbone&, report&, cpu_context*);
+
+}  // namespace parity

@@ -1,0 +1,9 @@
+// Parity checks of the network 64/4/4 in double.
+#include "parity_training.hpp"
+
+namespace parity {
+
+template void check_training<model_64_4_4, double>(const fixture&, report&, cpu_context*);
+template void check_backbone<model_64_4_4, double>(const recorded_backbone&, report&, cpu_context*);
+
+}  // namespace parity
