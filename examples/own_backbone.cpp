@@ -1,6 +1,6 @@
-// own_backbone: a backbone that is no transformer, trained by SelfPatch with the parts of the library.
+// own_backbone: a backbone without attention and positions, trained by SelfPatch.
 //
-//   x = linear(patches)       x = x + mlp_i(mean of the 3x3 window of x)       no attention, no positions, any grid
+//   x = linear(patches)         x = x + mlp_i(mean of the 8 neighbors in x)
 #include <selfpatch/selfpatch.hpp>
 
 #include <cstdio>
@@ -10,7 +10,7 @@ namespace mine {
 constexpr sp::index W = 64;
 
 struct mixer {
-  static constexpr sp::vit_config config{.width = W, .patch = 8, .depth = 3};  // a run asks for patch, channels, depth
+  static constexpr sp::vit_config config{.width = W, .patch = 8, .depth = 3};  // what a run reads
   using images_type = sp::tensor<float, sp::shape<sp::dyn, 3, sp::dyn, sp::dyn>>;
   using tokens_type = sp::tensor<float, sp::shape<sp::dyn, sp::dyn, W>>;
 
@@ -21,7 +21,7 @@ struct mixer {
     for (sp::index i = 0; i < depth; ++i) blocks.emplace_back(on);
   }
   sp::index depth() const { return sp::index(blocks.size()); }
-  static sp::grid grid_of(const auto& images) { return {images.extent(2) / 8, images.extent(3) / 8}; }
+  static sp::grid grid_of(const auto& x) { return {x.extent(2) / 8, x.extent(3) / 8}; }
 
   /// images (B, 3, H, W)  ->  tokens (B, N, 64)
   auto operator()(const auto& images) const {
@@ -39,13 +39,10 @@ struct mixer {
   }
 
  private:
-  /// The neighbors of each patch, (B, N, 8). An op's inputs must live until the backward pass: the tape keeps them.
+  /// The 8 neighbors of each patch, (B, N, 8); kept by the tape, as inputs must live until
+  /// backward.
   static auto windows(const auto& x, sp::grid g) {
-    const sp::neighbor_table table(g, {.edge = sp::border::clamped});
-    const sp::shape<sp::dyn, sp::dyn, sp::dyn> size(x.extent(0), g.size(), table.width);
-    sp::tensor<std::int32_t, std::remove_const_t<decltype(size)>> all(size);
-    for (sp::index b = 0; b < x.extent(0); ++b)
-      std::copy(table.candidates.begin(), table.candidates.end(), all.data() + b * size[1] * size[2]);
+    auto all = neighbor_topk(sp::value_of(x), g, {.k = 8, .edge = sp::border::clamped}).index;
     if constexpr (requires { x.recorded_on(); })
       return x.recorded_on()->constant(std::move(all));
     else
@@ -54,13 +51,15 @@ struct mixer {
 };
 
 // Runs call these two for --init and for backbone.safetensors.
-inline void load_backbone(mixer& m, const sp::safetensors_file& f) { load_parameters(m, f, "", [](auto) { return false; }); }
-inline void save_backbone(const mixer& m, const std::filesystem::path& to, const std::string& name, const auto&...) {
+inline void load_backbone(mixer& m, const sp::safetensors_file& f) {
+  load_parameters(m, f, "", [](auto) { return false; });
+}
+inline void save_backbone(const mixer& m, const auto& to, const auto& name, const auto&...) {
   const auto views = sp::views_of(m);
   sp::write_safetensors(to, std::span<const sp::named_view>(views), {{"architecture", name}});
 }
 
-/// SelfPatch over this backbone: the method's protocol (train/objective.hpp), for two sizes of crops.
+/// SelfPatch over it: the protocol of train/objective.hpp, for two sizes of crops.
 struct network {
   static constexpr bool has_patch_term = true;
   using value_type = float;
@@ -75,8 +74,8 @@ struct network {
       : backbone(n.depth, on), ca_head(on), c_head(n.image_head, on), p_head(n.patch_head, on) {}
   const auto& image_head() const { return c_head; }
   const auto& patch_head() const { return p_head; }
-  template <class X>
-  auto student(const std::vector<X>& crops, const auto&, const sp::patch_rule&) const {
+
+  auto student(const auto& crops, const auto&, const sp::patch_rule&) const {
     auto global = backbone(crops[0]), local = backbone(crops[1]);
     const auto [image, patches] = ca_head.student(global);
     const auto [local_image, local_patches] = ca_head.student(local);
@@ -93,7 +92,8 @@ struct network {
       auto seen = ca_head.teacher(x, made.chosen.back().index);
       images.push_back(std::move(seen.first)), patches.push_back(std::move(seen.second));
     }
-    made.image = c_head.bottleneck(sp::join_rows(images)), made.patch = p_head.bottleneck(sp::join_rows(patches));
+    made.image = c_head.bottleneck(sp::join_rows(images));
+    made.patch = p_head.bottleneck(sp::join_rows(patches));
     return made;
   }
 
@@ -114,6 +114,6 @@ int main() {
   sp::pretraining<mine::network> run(sp::scene_source{.count = 64}, recipe, {});
   double first = 0, last = 0;
   run.train([&](const sp::progress& p) { (p.step == 1 ? first : last) = p.report.loss_patch; });
-  std::printf("patch loss: %.3f at the first step, %.3f at step %td\n", first, last, run.steps());
+  std::printf("patch loss: %.3f at step 1, %.3f at step %td\n", first, last, run.steps());
   return last < first - 0.5 ? 0 : 1;
 }

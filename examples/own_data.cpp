@@ -1,19 +1,22 @@
-// own_data: pictures from where no reader exists: the frames of a camera, 16-bit grey, one after the other in one file.
+// own_data: pictures from where no reader exists: the frames of a camera, 16-bit grey, one after
+// the other in one file.
 //
-// A source is any type that can be copied and has size(), name(i) and picture(i), which threads call at the same time.
-// A frame that cannot be read throws; the run names it, skips it, and stops only if there are too many.
+// A source is any type that can be copied and has size(), name(i) and picture(i), which threads
+// call at the same time. A frame that cannot be read throws; the run names it, skips it, and stops
+// only if there are too many.
 #include <selfpatch/selfpatch.hpp>
+
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
-
-#include <unistd.h>
 
 namespace sp = selfpatch;
 
 namespace mine {
 
-/// width x height samples a frame, low byte first, 12 bits used. A last frame that is cut off counts, and is refused.
+/// width x height samples a frame, low byte first, 12 bits used. A last frame that is cut off
+/// counts, and is refused.
 class frames {
  public:
   frames(std::string file, int width, int height)
@@ -24,12 +27,14 @@ class frames {
   sp::image picture(sp::index i) const {
     const std::uint64_t begin = std::uint64_t(i) * frame_bytes(), left = file_->size() - begin;
     if (left < frame_bytes())
-      throw sp::error(sp::problem{.what = "the frame is cut off", .expected = std::to_string(frame_bytes()) + " bytes",
+      throw sp::error(sp::problem{.what = "the frame is cut off",
+                                  .expected = std::to_string(frame_bytes()) + " bytes",
                                   .found = std::to_string(left)});
     const auto samples = file_->bytes_at(begin, frame_bytes());
     sp::image grey(width_, height_, 1);
     for (std::size_t s = 0; s < grey.bytes(); ++s) {
-      const unsigned value = std::to_integer<unsigned>(samples[2 * s]) | std::to_integer<unsigned>(samples[2 * s + 1]) << 8;
+      const unsigned value = std::to_integer<unsigned>(samples[2 * s]) |
+                             std::to_integer<unsigned>(samples[2 * s + 1]) << 8;
       grey.pixels[s] = std::uint8_t(value >> 4);
     }
     return grey;
@@ -85,7 +90,8 @@ int train(const std::filesystem::path& file) {
 }  // namespace
 
 int main() {
-  const auto file = std::filesystem::temp_directory_path() / ("selfpatch_" + std::to_string(getpid()) + ".raw");
+  const auto file =
+      std::filesystem::temp_directory_path() / ("selfpatch_" + std::to_string(getpid()) + ".raw");
   record(file, 64);
   const int refused = train(file);
   std::filesystem::remove(file);

@@ -1,11 +1,11 @@
-// own_objective: a method of one's own: the student sees crops with every third patch blanked, and each patch is to say
-// what the teacher says of the same patch, unblanked.
+// own_objective: a method of one's own: the student sees crops with every third patch blanked, and
+// each patch is to say what the teacher says of the same patch, unblanked.
 //
 //   student   image = norm(CA(cls, X'))    patches = norm(X')    X' = backbone(blanked crop)
 //   teacher   image = norm(CA(cls, X))     patches = norm(X)     X  = backbone(crop)
 //
-// A method is a network with the members of the protocol in train/objective.hpp. The step, the schedule, the health of
-// both terms, checkpoints and the log are the same as SelfPatch's.
+// A method is a network with the members of the protocol in train/objective.hpp. The step, the
+// schedule, the health of both terms, checkpoints and the log are the same as SelfPatch's.
 #include <selfpatch/selfpatch.hpp>
 
 #include <cstdio>
@@ -29,7 +29,10 @@ struct blanked_network {
   sp::nn::projection_head<float, sp::cpu, C.width> c_head, p_head;
 
   explicit blanked_network(const sp::network_config& n, sp::context<sp::cpu>* on)
-      : backbone(n.depth, n.table, on), ca_head(on), c_head(n.image_head, on), p_head(n.patch_head, on) {}
+      : backbone(n.depth, n.table, on),
+        ca_head(on),
+        c_head(n.image_head, on),
+        p_head(n.patch_head, on) {}
 
   const auto& image_head() const { return c_head; }
   const auto& patch_head() const { return p_head; }
@@ -49,7 +52,8 @@ struct blanked_network {
       image.push_back(std::move(of_image));
       patches.push_back(std::move(of_patches));
     }
-    auto z = c_head.bottleneck(sp::join_rows(image)), z_patch = p_head.bottleneck(sp::join_rows(patches));
+    auto z = c_head.bottleneck(sp::join_rows(image)),
+         z_patch = p_head.bottleneck(sp::join_rows(patches));
     return sp::student_rows<decltype(z), tokens>{std::move(z), std::move(z_patch), std::move(seen)};
   }
 
@@ -77,11 +81,13 @@ struct blanked_network {
   }
 
  private:
-  /// Every third patch, on diagonals that differ from picture to picture, becomes 0, the mean color.
+  /// Every third patch, on diagonals that differ from picture to picture, becomes 0, the mean
+  /// color.
   static crops_type blanked(const crops_type& crops) {
     crops_type to = crops.clone();
     const sp::index H = crops.extent(2), side = crops.extent(3);
-    for (sp::index r = 0; r < crops.size() / side; ++r) {  // a row of pixels: of picture r / (channels H)
+    for (sp::index r = 0; r < crops.size() / side;
+         ++r) {  // a row of pixels: of picture r / (channels H)
       const sp::index picture = r / (C.channels * H), row = r % H / C.patch;
       for (sp::index x = 0; x < side; ++x)
         if ((row + x / C.patch + picture) % 3 == 0) to.data()[r * side + x] = 0;
@@ -96,9 +102,11 @@ int main() {
   sp::recipe recipe;
   sp::find_preset("demo").apply(recipe);
   recipe.steps = 40;
-  sp::pretraining<mine::blanked_network<sp::vit_nano8>> run(sp::scene_source{.count = 64}, recipe, {});
+  recipe.batch = 8;
+  sp::pretraining<mine::blanked_network<sp::vit_nano8>> run(sp::scene_source{.count = 64}, recipe,
+                                                            {});
   double first = 0, last = 0;
   run.train([&](const sp::progress& p) { (p.step == 1 ? first : last) = p.report.loss_patch; });
-  std::printf("patch loss: %.3f at the first step, %.3f at step %td\n", first, last, run.steps());
+  std::printf("patch loss: %.3f at step 1, %.3f at step %td\n", first, last, run.steps());
   return last < first - 0.5 ? 0 : 1;
 }

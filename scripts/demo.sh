@@ -72,7 +72,9 @@ build/demo/bin/doctor "$data" --most 300 >&2
 
 say "training"
 status=0
+trap : INT TERM # the training gets them too, saves, and says so by its status
 build/demo/bin/pretrain "$data" --preset "$preset" --minutes "$minutes" --save-every 200 --out "$run" >&2 || status=$?
+trap - INT TERM
 case $status in
   0) ;;
   75 | 130) say "stopped; run the script again to go on"; exit "$status" ;;
