@@ -51,7 +51,7 @@ struct mixer {
 };
 
 // Runs call these two for --init and for backbone.safetensors.
-inline void load_backbone(mixer& m, const sp::safetensors_file& f) {
+inline void start_from(mixer& m, const sp::safetensors_file& f) {
   load_parameters(m, f, "", [](auto) { return false; });
 }
 inline void save_backbone(const mixer& m, const auto& to, const auto& name, const auto&...) {

@@ -102,7 +102,7 @@ double measured_gflops(int threads) {
 
 /// What the run will take. A step reaches about six tenths of the rate of a bare matrix product.
 void print_plan(const sp::recipe& r, const sp::architecture& arch, const sp::schedule& s,
-                int threads, std::FILE* to) {
+                int threads, double minutes, std::FILE* to) {
   const sp::plan p = sp::make_plan(r, arch.config);
   const double rate = 0.6 * measured_gflops(threads) * 1e9 / p.flops_per_image;
   fmt::print(to, "plan: {} {}, {:.1f} M parameters, {:.1f} M of them the backbone's\n",
@@ -115,6 +115,11 @@ void print_plan(const sp::recipe& r, const sp::architecture& arch, const sp::sch
              p.checkpoint_bytes / 1048576);
   fmt::print(to, "plan: {:.1f} GFLOP per image, about {:.1f} images/s with {} threads here\n",
              p.flops_per_image * 1e-9, rate, threads);
+  if (minutes > 0) {
+    fmt::print(to, "plan: {} minutes, about {:.0f} steps of {} images\n", minutes,
+               minutes * 60 * rate / double(r.batch), r.batch);
+    return;
+  }
   fmt::print(to, "plan: {} steps of {} images, {} an epoch; about {}\n", s.steps, r.batch,
              s.steps_per_epoch, programs::duration_text(double(s.steps * r.batch) / rate));
 }
@@ -134,6 +139,8 @@ int status_of(const sp::run_result& result) {
       return stop_signal.load() == SIGINT ? 130 : 75;
     case sp::outcome::not_saved:
       return programs::cannot_write;
+    case sp::outcome::broken:
+      return programs::check_failed;
     default:
       return programs::done;
   }
@@ -147,7 +154,7 @@ int run(int argc, char** argv) {
   sp::find_preset(s.preset).apply(r);
 
   CLI::App app(
-      "Pretrains a vision transformer on pictures, by SelfPatch or DINO.\n\n"
+      "Pretrains a vision transformer on pictures, by SelfPatch or DINO. Examples:\n\n"
       "  pretrain photos/ --preset photos --minutes 60 --out run\n"
       "  pretrain shards/*.tar --arch vit_small16 --epochs 200 --batch 256 --accumulate 16 --out "
       "run\n"
@@ -200,14 +207,14 @@ int run(int argc, char** argv) {
     for (const auto& w : pictures.warnings()) fmt::print(stderr, "pretrain: {}\n", w);
   const auto forecast = r.schedule_for(pictures.size() / r.batch);
   if (s.plan_only) {
-    print_plan(r, arch, forecast, threads, stdout);
+    print_plan(r, arch, forecast, threads, s.minutes, stdout);
     return programs::done;
   }
   if (s.out.empty())
     throw sp::error(sp::problem{.what = "--out is missing", .hint = "name a folder for the run"});
   if (!common.quiet) {
     if (s.preset != "published") print_preset(r, s.preset);
-    print_plan(r, arch, forecast, threads, stderr);
+    print_plan(r, arch, forecast, threads, s.minutes, stderr);
   }
 
   catch_signals();

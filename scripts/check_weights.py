@@ -156,9 +156,11 @@ def timm_tokens(model):
         if layers == 1:
             all_tokens = model.forward_features(x)
             return all_tokens[:, 0] if model.has_class_token else None, all_tokens[:, model.num_prefix_tokens:]
-        found = model.get_intermediate_layers(x, n=layers, norm=True, return_prefix_tokens=True)
-        first = torch.cat([prefix[:, 0] for _, prefix in found], -1) if model.has_class_token else None
-        return first, torch.cat([patches for patches, _ in found], -1)
+        found = model.forward_intermediates(x, indices=layers, norm=True, output_fmt="NLC", intermediates_only=True,
+                                            return_prefix_tokens=model.has_class_token)
+        if not model.has_class_token:
+            return None, torch.cat(found, -1)
+        return torch.cat([prefix[:, 0] for _, prefix in found], -1), torch.cat([patches for patches, _ in found], -1)
 
     tokens.has_class = model.has_class_token
     return tokens

@@ -66,12 +66,14 @@ run_result pretrain_network(const recipe& r, run_options options, const source& 
                             const run_observer& observer) {
   pretraining<Network> run(pictures, r, std::move(options));
   const typed_backbone<Network::backbone_type::config> network(run.network().backbone);
-  if (observer.begun) observer.begun(network, {run.at().step, run.at().images, run.steps()});
+  if (observer.begun)
+    observer.begun(network,
+                   {.step = run.at().step, .images = run.at().images, .total_steps = run.steps()});
   const auto how = run.train([&](const progress& p) {
     if (observer.stepped) observer.stepped(p);
     const bool half = p.step == (p.steps + 1) / 2, end = p.step == p.steps;
     if (observer.reached && (half || end))
-      observer.reached(network, {p.step, p.images, p.steps}, end);
+      observer.reached(network, {.step = p.step, .images = p.images, .total_steps = p.steps}, end);
   });
   return {how, run.at(), run.condition().judge(), run.save_problem(),
           double(run.on()->arena().peak_bytes())};

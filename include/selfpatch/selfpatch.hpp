@@ -1,5 +1,5 @@
-// selfpatch: everything but what needs another library (data/decode.hpp: libjpeg, libpng;
-// dist/mpi.hpp).
+// selfpatch: the library, but for what needs another one (data/decode.hpp: libjpeg, libpng) and for eval/, whose headers
+// are included one by one.
 #pragma once
 
 #include <selfpatch/autograd/gradcheck.hpp>
@@ -31,10 +31,3 @@
 #include <selfpatch/train/pretrain.hpp>
 #include <selfpatch/train/selfpatch.hpp>
 #include <selfpatch/train/trainer.hpp>
-
-#include <selfpatch/eval/features.hpp>
-#include <selfpatch/eval/floors.hpp>
-#include <selfpatch/eval/knn.hpp>
-#include <selfpatch/eval/neighbors.hpp>
-#include <selfpatch/eval/pca.hpp>
-#include <selfpatch/eval/report.hpp>

@@ -119,6 +119,53 @@ void load_backbone(vit<C, T, D>& model, const safetensors_file& file) {
   load_parameters(model, file, inspect_weights(file).prefix, beside_backbone);
 }
 
+/// The same as a start for training, where the file may be of the other kind: DINO's class token,
+/// its position and the final norm are left out for SelfPatch's backbone, and keep their starting
+/// values the other way round.
+template <vit_config C, class T, class D>
+void start_from(vit<C, T, D>& model, const safetensors_file& file) {
+  const weights_info info = inspect_weights(file);
+  const auto of_one_kind = [](std::string_view name) {
+    return name == "cls_token" || name == "reg_token" || name.starts_with("norm.");
+  };
+  const index class_rows = info.class_token && info.registers == 0 ? 1 : 0;
+  std::string wrong;
+  for_each_parameter(model, [&](const std::string& name, auto& p) {
+    const auto* t = file.find(info.prefix + name);
+    if (name == "pos_embed") {
+      const index rows = p.value.extent(1) - C.class_rows();
+      if (!t || t->shape.size() != 3 || t->shape[1] - class_rows != rows || t->shape[2] != C.width)
+        return void(wrong = "pos_embed is " + (t ? shape_text(t->shape) : "missing") +
+                            ", the model has " + std::to_string(rows) + " patches of width " +
+                            std::to_string(C.width));
+      std::vector<T> values(std::size_t(t->shape[1] * C.width));
+      file.read_into(*t, std::span<T>(values));
+      std::copy(values.begin() + class_rows * C.width, values.end(),
+                p.value.data() + C.class_rows() * C.width);
+      return;
+    }
+    const auto extents = p.value.shape().extents();
+    if (t && std::equal(t->shape.begin(), t->shape.end(), extents.begin(), extents.end()))
+      file.read_into(*t, p.value.values());
+    else if (!of_one_kind(name) && wrong.empty())
+      wrong = name + (t ? " is " + shape_text(t->shape) : " is missing");
+  });
+  if (info.depth != model.depth())
+    wrong = std::to_string(info.depth) + " blocks, the model has " + std::to_string(model.depth());
+  for (const auto name : file.names()) {
+    const auto bare = name.substr(std::min(name.size(), info.prefix.size()));
+    const bool known =
+        bare.starts_with("blocks.") || bare.starts_with("patch_embed.") || bare == "pos_embed";
+    if (name.starts_with(info.prefix) && wrong.empty() && !known && !of_one_kind(bare) &&
+        !beside_backbone(bare))
+      wrong = std::string(bare) + " is not in the model";
+  }
+  if (!wrong.empty())
+    throw error(problem{.what = file.name() + " does not fit this model",
+                        .where = wrong,
+                        .hint = "take --arch, --depth and --table of the file"});
+}
+
 template <class Module>
 std::vector<named_view> views_of(const Module& m, const std::string& prefix = "") {
   std::vector<named_view> all;

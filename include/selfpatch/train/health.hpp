@@ -113,8 +113,10 @@ class health {
     if (!r.refused.empty()) {
       ++refused_;
       last_refused_ = r.refused;
+      ++in_a_row_;
       return;
     }
+    in_a_row_ = 0;
     image_.add(r.image);
     if (has_patch_) patch_.add(r.patch);
     if (r.feature_std > 0) feature_std_ = r.feature_std;
@@ -123,6 +125,8 @@ class health {
   const term_health& image() const { return image_; }
   const term_health& patch() const { return patch_; }
   index refused() const { return refused_; }
+  /// So many steps in a row were refused that going on is no use.
+  bool broken() const { return in_a_row_ >= 10; }
 
   verdict judge_image() const { return image_.judge(); }
   verdict judge_patch() const { return has_patch_ ? patch_.judge() : verdict{condition::ok, ""}; }
@@ -141,6 +145,11 @@ class health {
       consider({condition::warning,
                 "the teacher hardly moves: its memory, 1 / (1 - momentum), is longer than the run; "
                 "lower --momentum to 1 - 20 / steps"});
+    if (broken())
+      consider({condition::broken,
+                "10 steps in a row were refused because of " + last_refused_ +
+                    " (not finite); weights are those of the last good step; lower --lr or look at "
+                    "the pictures"});
     if (refused_ > 0)
       consider({condition::warning,
                 std::to_string(refused_) + " steps were refused, the last because of " +
@@ -154,7 +163,7 @@ class health {
   index steps_;
   term_health image_{"image"}, patch_{"patch"};
   double feature_std_ = 1;
-  index refused_ = 0;
+  index refused_ = 0, in_a_row_ = 0;
   std::string last_refused_;
 };
 

@@ -38,17 +38,17 @@ struct run_options {
 struct progress {
   index step = 0, steps = 0, epoch = 0, images = 0;
   step_values values;
-  step_report report;
+  step_report report{};
   double images_per_second = 0,
          data_wait = 0;  ///< since the last progress; data_wait as a share of the time
   std::size_t memory = 0;
   bool logged = false;  ///< a line of the log: figures that cost a pass are filled in
   const selfpatch::health* condition = nullptr;
-  std::vector<std::string> unreadable;  ///< pictures met since the last progress
-  std::string warning;                  ///< something to tell the user once
+  std::vector<std::string> unreadable{};  ///< pictures met since the last progress
+  std::string warning{};                  ///< something to tell the user once
 };
 
-enum class outcome { finished, already_finished, stopped, not_saved };
+enum class outcome { finished, already_finished, stopped, not_saved, broken };
 
 /// Makes the folder of a run and sees that it is ours and can be written; leaves nothing behind
 /// when it is not.
@@ -86,13 +86,20 @@ class pretraining {
         on_(std::make_unique<context<D>>(options_.threads)),
         trainer_(r.network(Network::backbone_type::config), r.step(), r.seed, on_.get()) {
     recipe_.check(Network::backbone_type::config);
-    if (!options_.out.empty()) prepare_folder(options_.out);
-    if (!r.init.empty()) start_from(r.init);
+    if (!r.init.empty()) take_weights(r.init);
     loader_ = std::make_unique<loader>(pictures_, loading());
     schedule_ = recipe_.schedule_for(loader_->steps_per_epoch());
+    at_.pictures = pictures_.size();
+    if (!options_.out.empty())
+      prepare_folder(options_.out);  // last: what cannot begin leaves nothing behind
     if (!options_.out.empty() && has_checkpoint(options_.out)) {
       at_ = load_state(options_.out, trainer_, recipe_, warning_);
       resumed_ = true;
+      if (at_.pictures != pictures_.size())
+        throw error(problem{.what = options_.out.string() + " holds a run on other pictures",
+                            .expected = std::to_string(at_.pictures) + " pictures",
+                            .found = std::to_string(pictures_.size()),
+                            .hint = "give the same data, or take another --out"});
       fix_steps(at_.total_steps);
     }
   }
@@ -137,9 +144,13 @@ class pretraining {
       const bool due = options_.save_every > 0
                            ? at_.step % options_.save_every == 0
                            : clock::now() - last_save > std::chrono::minutes(10);
-      if (stop || due || at_.step == schedule_.steps) {
+      if (stop || due || health_.broken() || at_.step == schedule_.steps) {
         save();
         last_save = clock::now();
+      }
+      if (health_.broken()) {
+        write_end();
+        return outcome::broken;
       }
       if (stop && at_.step < schedule_.steps) return saved_ ? outcome::stopped : outcome::not_saved;
     }
@@ -163,10 +174,10 @@ class pretraining {
             .max_bad = options_.max_bad};
   }
 
-  void start_from(const std::string& weights) {
+  void take_weights(const std::string& weights) {
     const safetensors_file file(weights);
-    load_backbone(trainer_.student.backbone, file);
-    load_backbone(trainer_.teacher.backbone, file);
+    start_from(trainer_.student.backbone, file);
+    start_from(trainer_.teacher.backbone, file);
   }
 
   void fix_steps(index total) {
@@ -189,7 +200,7 @@ class pretraining {
       seconds = std::min(seconds, std::chrono::duration<double>(clock::now() - from).count());
     }
     std::swap(rehearsal, trainer_);
-    at_ = {};
+    at_ = {.pictures = pictures_.size()};
     fix_steps(std::max<index>(1, index(options_.minutes * 60 / seconds)));
   }
 

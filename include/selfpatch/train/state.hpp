@@ -17,6 +17,7 @@ namespace selfpatch {
 struct progress_mark {
   index step = 0;         ///< steps done
   index images = 0;       ///< images seen
+  index pictures = 0;     ///< there are to learn from
   index total_steps = 0;  ///< of the whole run; fixed at its start
 };
 
@@ -44,7 +45,8 @@ void save_state(const std::filesystem::path& run, const trainer<Network>& t, con
   string_map metadata{{"step", std::to_string(at.step)},
                       {"images", std::to_string(at.images)},
                       {"steps", std::to_string(at.total_steps)},
-                      {"format", "1"}};
+                      {"format", "1"},
+                      {"pictures", std::to_string(at.pictures)}};
   for (const auto& [name, value] : r.text()) metadata.emplace("config." + name, value);
   save_checkpoint(run, std::span<const named_view>(views), metadata);
 }
@@ -95,7 +97,7 @@ progress_mark load_state(const std::filesystem::path& run, trainer<Network>& t, 
   });
   c.file.read_into(c.file.at("center"), t.center.values());
   if (Network::has_patch_term) c.file.read_into(c.file.at("patch_center"), t.patch_center.values());
-  return {number("step"), number("images"), number("steps")};
+  return {number("step"), number("images"), number("pictures"), number("steps")};
 }
 
 }  // namespace selfpatch
