@@ -48,6 +48,9 @@ if(build_tests)
     add_test(NAME ${folder} COMMAND test_${folder} ${filter} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   endforeach()
 
+  # Five elements known to the compiler: g++ 12 takes the guarded lanes behind them for accesses.
+  set_source_files_properties(tests/ops/gelu.cpp PROPERTIES COMPILE_OPTIONS "-Wno-array-bounds")
+
   # Folders with needs of their own: programs to run, ranks, kernels compiled for a GPU made of host code.
   if(TARGET test_programs)
     add_dependencies(test_programs ${program_names})

@@ -45,11 +45,20 @@ void recipe_options(CLI::App& app, sp::recipe& r) {
     if constexpr (std::is_same_v<V, bool>) {
       o = app.add_flag(option + ",!--no-" + name, field, help);
     } else if constexpr (std::is_same_v<V, sp::range>) {
-      o = app.add_option(option, field, help)->expected(2);
+      o = app.add_option(option, field, help);
     } else if constexpr (std::is_enum_v<V>) {
-      std::map<std::string, V> map;
-      for (const auto& [word, value] : sp::words<V>()) map.emplace(word, value);
-      o = app.add_option(option, field, help)->transform(CLI::CheckedTransformer(map));
+      o = app.add_option_function<std::string>(
+          option,
+          [&field, option](const std::string& found) {
+            std::string known;
+            for (const auto& [word, value] : sp::words<V>()) {
+              if (found == word) return void(field = value);
+              known.append(known.empty() ? "" : ", ").append(word);
+            }
+            throw sp::error(
+                sp::problem{.what = option, .expected = "one of " + known, .found = found});
+          },
+          help);
       o->default_str(sp::as_text(field));
     } else {
       o = app.add_option(option, field, help);
@@ -175,6 +184,7 @@ int run(int argc, char** argv) {
   app.add_option("--max-bad", s.max_bad, "share of unreadable pictures that is tolerated")
       ->capture_default_str();
   app.add_option("--max-pixels", s.max_pixels, "largest picture that is read")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--plan", s.plan_only, "print what the run would take, and end");
   programs::common_options(app, common);
@@ -185,9 +195,18 @@ int run(int argc, char** argv) {
 
   if (s.precision != "f32")
     throw sp::error(sp::problem{.what = "--precision", .expected = "f32", .found = s.precision});
-  if (s.log_every < 1)
-    throw sp::error(sp::problem{
-        .what = "--log-every", .expected = "1 or more", .found = std::to_string(s.log_every)});
+  const auto demand = [](bool holds, const char* option, const char* expected, const auto& found) {
+    if (!holds)
+      throw sp::error(
+          sp::problem{.what = option, .expected = expected, .found = sp::as_text(found)});
+  };
+  demand(s.log_every >= 1, "--log-every", "1 or more", s.log_every);
+  demand(s.save_every >= 0, "--save-every", "0 or more", s.save_every);
+  demand(s.minutes >= 0 && s.minutes <= 1e7, "--minutes", "0 to 1e7", s.minutes);
+  demand(s.max_bad >= 0 && s.max_bad <= 1, "--max-bad", "a share, 0 to 1", s.max_bad);
+  demand(common.threads >= 0, "--threads", "0 or more", common.threads);
+  demand(s.preset == preset_of(argc, argv), "preset", "--preset on the command line",
+         std::string("one in the file of --config"));
   const sp::architecture& arch = sp::find_architecture(r.arch);
   r.check(arch.config);
   const int threads =
@@ -229,9 +248,14 @@ int run(int argc, char** argv) {
                           .command = programs::command_line(argc, argv),
                           .machine = machine(threads)};
   programs::run_pictures drawn(s.out, s.data, pictures, r);
+  std::size_t unreadable = 0;
   const sp::run_observer observer{
       .begun = [&](const sp::backbone& b, const sp::progress_mark& at) { drawn.begun(b, at); },
-      .stepped = [&](const sp::progress& p) { line.show(p); },
+      .stepped =
+          [&](const sp::progress& p) {
+            unreadable += p.unreadable.size();
+            line.show(p);
+          },
       .reached = [&](const sp::backbone& b, const sp::progress_mark& at,
                      bool end) { drawn.reached(b, at, end); }};
   const sp::run_result result =
@@ -244,10 +268,12 @@ int run(int argc, char** argv) {
     fmt::print(stderr, "pretrain: {} is finished, nothing to do\n", s.out);
     return programs::done;
   }
-  fmt::print("pretrain: {} step {} of {}, {} images, health {}{}{}\n",
+  fmt::print("pretrain: {} step {} of {}, {} images, {}health {}{}{}\n",
              result.how == sp::outcome::stopped ? "stopped," : "done,", result.at.step,
-             result.at.total_steps, result.at.images, to_string(result.condition.state),
-             result.condition.sentence.empty() ? "" : ": ", result.condition.sentence);
+             result.at.total_steps, result.at.images,
+             unreadable ? std::to_string(unreadable) + " unreadable pictures left out, " : "",
+             to_string(result.condition.state), result.condition.sentence.empty() ? "" : ": ",
+             result.condition.sentence);
   return status_of(result);
 }
 

@@ -56,6 +56,7 @@ inline void common_options(CLI::App& app, common& c) {
   app.add_option("--device", c.device, "cpu, or cuda[:N]")->capture_default_str();
   app.set_version_flag("--version", version_text);
   app.set_config("--config", "", "options from a TOML file");
+  app.allow_config_extras(CLI::config_extras_mode::error);
 }
 
 /// Parses; a status where the program is to end: 0 after --help and --version, 2 after a mistake.
@@ -64,7 +65,8 @@ inline std::optional<int> parse(CLI::App& app, int argc, char** argv) {
     app.parse(argc, argv);
     return std::nullopt;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? done : bad_input;
+    if (e.get_exit_code() == 0) return app.exit(e);
+    throw sp::error(sp::problem{.what = e.what(), .hint = "see --help"});
   }
 }
 

@@ -268,13 +268,26 @@ inline void recipe::check(const vit_config& c) const {
        {std::pair{"--out-dim", out_dim}, std::pair{"--patch-out-dim", patch_out_dim},
         std::pair{"--head-hidden", head_hidden}, std::pair{"--head-bottleneck", head_bottleneck}})
     positive(option, value);
-  demand(steps >= 0, "--steps", "0 or more", as_text(steps));
-  demand(depth >= 0, "--depth", "0 or more", as_text(depth));
-  demand(local_crops >= 0, "--local-crops", "0 or more", as_text(local_crops));
+  demand(epochs <= 1e6, "--epochs", "at most 1e6", as_text(epochs));
+  for (const auto& [option, value] :
+       {std::pair{"--steps", steps}, std::pair{"--depth", depth}, std::pair{"--table", table},
+        std::pair{"--local-crops", index(local_crops)},
+        std::pair{"--cache-side", index(cache_side)}})
+    demand(value >= 0, option, "0 or more", as_text(value));
+  for (const auto& [option, value] :
+       {std::pair{"--lr", lr}, std::pair{"--min-lr", min_lr},
+        std::pair{"--warmup-epochs", warmup_epochs}, std::pair{"--weight-decay", weight_decay},
+        std::pair{"--weight-decay-end", weight_decay_end},
+        std::pair{"--patch-weight", patch_weight},
+        std::pair{"--patch-teacher-temp", patch_teacher_temp}, std::pair{"--clip", clip},
+        std::pair{"--freeze-last-layer", freeze_last_layer},
+        std::pair{"--warmup-teacher-temp-epochs", warmup_teacher_temp_epochs}})
+    demand(value >= 0 && value <= 1e6, option, "0 to 1e6", as_text(value));
   demand(batch % accumulate == 0, "--accumulate", "a divisor of --batch " + as_text(batch),
          as_text(accumulate));
   demand(drop_path >= 0 && drop_path < 1, "--drop-path", "0 to less than 1", as_text(drop_path));
   demand(momentum >= 0 && momentum <= 1, "--momentum", "0 to 1", as_text(momentum));
+  demand(momentum_end >= 0 && momentum_end <= 1, "--momentum-end", "0 to 1", as_text(momentum_end));
   for (const auto& [option, s] :
        {std::pair{"--global-scale", global_scale}, std::pair{"--local-scale", local_scale}})
     demand(s[0] > 0 && s[0] <= s[1] && s[1] <= 1, option, "two shares, 0 < from <= to <= 1",
