@@ -71,16 +71,24 @@ inline plan make_plan(const recipe& r, const vit_config& c) {
   }
   p.flops_per_image = 2 * (teacher + 3 * student);
 
-  // each token keeps, per block: norm, qkv, attention, projection, sum, norm, hidden, gelu, output,
-  // sum
-  const double kept = (1 + 3 + 1 + 1 + 1 + 1 + 4 + 4 + 1 + 1) * W * m.depth;
-  const double rows = selfpatch ? T : views, head_kept = 4 * m.hidden + 3 * m.P;
+  // Each token keeps, per block: norm, qkv, attention, projection, sum, norm, hidden, gelu, output,
+  // sum; and once the pixels (crop, recorded crop, patches), embedding, sum. Gradients come and go,
+  // about ten widths of the global crops' tokens and two hidden layers of the heads at a time.
   const double B = double(r.batch / r.accumulate);
-  const double loss_block = 16.0 * (1 << 20) + 3 * m.P * double(n.image_head.out) * 4;
+  const double token =
+      (1 + 3 + 1 + 1 + 1 + 1 + 4 + 4 + 1 + 1) * W * m.depth + 3 * m.patch_values + 2 * W;
+  const double rows = selfpatch ? T : views, row = 6 * m.hidden + 4 * m.P + 3 * W;
+  const double cap = 16.0 * (1 << 20);  // of the loss's blocks, see cpu/distill.hpp
+  const auto loss = [&](double groups, double in_group, double out) {
+    return std::min(4 * groups * in_group * out, std::max(cap, 4 * in_group * out)) +
+           4 * m.P * (out + groups * in_group);
+  };
   p.weight_bytes = 4 * double(p.parameters) * 5;
-  p.activation_bytes =
-      4 * B * ((all + prefix * views) * kept + rows * head_kept + (selfpatch ? all * 8 * W : 0)) +
-      loss_block;
+  p.activation_bytes = 4 * B *
+                           ((all + prefix * views) * token + rows * row +
+                            (selfpatch ? all * 8 * W : 0) + 2 * Ng * 10 * W) +
+                       loss(B, views + 2, double(n.image_head.out)) +
+                       (selfpatch ? loss(B * T, 2, double(n.patch_head.out)) : 0);
   p.checkpoint_bytes = 4 * double(p.parameters) * 4;
   return p;
 }
