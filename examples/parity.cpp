@@ -124,7 +124,7 @@ int run(int argc, char** argv) {
   CLI::App app(
       "Repeats what was recorded and compares: training runs, operations, backbones, augmentation, "
       "evaluation, odd "
-      "files.\n\n  parity tests/fixtures\n  parity tests/fixtures/tiny_f32 --dtype f64 --verbose\n",
+      "files. Examples:\n\n  parity tests/fixtures\n  parity tests/fixtures/tiny_f32 --dtype f64 --verbose\n",
       "parity");
   programs::common_options(app, o);
   app.add_option("DIR", o.folders, "folders of recorded values, or folders of such folders")

@@ -66,6 +66,12 @@ inline std::optional<int> parse(CLI::App& app, int argc, char** argv) {
     return std::nullopt;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
+    for (int i = 1; i < argc;
+         ++i) {  // a word that is no option says more than what is missing without it
+      const std::string word = argv[i], name = word.substr(0, word.find('='));
+      if (name.size() > 2 && name.starts_with("--") && !app.get_option_no_throw(name))
+        throw sp::error(sp::problem{.what = "unknown option " + name, .hint = "see --help"});
+    }
     throw sp::error(sp::problem{.what = e.what(), .hint = "see --help"});
   }
 }
