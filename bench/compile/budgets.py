@@ -33,7 +33,7 @@ def budget_check(compiler, file):
     if not budget:
         return "the first line is `// budget: SECONDS s MEGABYTES MB`"
     seconds, megabytes = float(budget[1]), float(budget[2])
-    flags = checks.library_flags() + [f"-I{checks.ROOT / 'examples'}"]
+    flags = checks.include_flags() + [f"-I{checks.ROOT / 'examples'}"]
     best = (float("inf"), float("inf"))
     for attempt in range(5):
         time.sleep(2 * attempt)

@@ -38,7 +38,7 @@ def output_of(command):
         return []
 
 
-def library_flags(root=ROOT):
+def include_flags(root=ROOT):
     """Flags for a file that includes the library in its plainest use: -I and Eigen."""
     eigen = output_of(["pkg-config", "--cflags", "eigen3"]) or ["-I/usr/include/eigen3"]
     return ["-std=c++20", f"-I{root / 'include'}"] + [flag.replace("-I", "-isystem", 1) for flag in eigen]

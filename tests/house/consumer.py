@@ -73,7 +73,7 @@ def by_hand(compiler, scratch, flags):
 
 
 def include_path(compiler, scratch):
-    by_hand(compiler, scratch, checks.library_flags() + ["-pthread"])
+    by_hand(compiler, scratch, checks.include_flags() + ["-pthread"])
 
 
 def pkg_config(compiler, scratch):

@@ -13,7 +13,7 @@ def header_check(compiler, name):
     # A `static` in a header is fine, unused in this file or not; a function defined but not `inline` is not, and the
     # two inclusions of one unit show what #pragma once forgot.
     text = f"#include <{name}>\n#include <{name}>\n"
-    ok, said = checks.compile_only(compiler, checks.library_flags() + checks.optional_flags() + checks.WARNINGS,
+    ok, said = checks.compile_only(compiler, checks.include_flags() + checks.optional_flags() + checks.WARNINGS,
                                    text=text)
     if ok:
         return None

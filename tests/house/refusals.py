@@ -25,7 +25,7 @@ def refusal_check(compiler, path):
         return "the first line is `// SENTENCE`, the message the compiler must print"
     if "TWIN" not in source:
         return "the file has no twin: under `#ifdef TWIN` it must compile"
-    flags = checks.library_flags() + checks.optional_flags()
+    flags = checks.include_flags() + checks.optional_flags()
     compiled, said = checks.compile_only(compiler, flags + ["-DTWIN"], path)
     if not compiled:
         return "the twin, with the mistake put right, does not compile:\n" + said

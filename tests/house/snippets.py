@@ -56,7 +56,7 @@ def snippet_check(compiler, code, path):
         if not file.is_file():
             return f"the snippet's file {path} does not exist"
         return None if stands_in(code, file.read_text(encoding="utf-8")) else f"does not stand word for word in {path}"
-    ok, said = checks.compile_only(compiler, checks.library_flags(), text=code + "\n")
+    ok, said = checks.compile_only(compiler, checks.include_flags(), text=code + "\n")
     return None if ok else said
 
 
