@@ -5,8 +5,9 @@
 // `deviation` the recorded difference between float and double, and M the largest value among
 // tensors of one kind, allowed is
 //
-//   |x - expected| <= s (16 deviation + 2^-19 M)        s = 2^-27 in double on a fixture in double,
-//   else 1
+//   |x - expected| <= s (16 deviation + 2^-19 M)
+//
+//   s = 2^-27 in double on a fixture in double, else 1
 //
 // Tensors above a size are sampled at 127 places; their norm may differ by sqrt(n) times as much,
 // their sum by n times.

@@ -1,9 +1,9 @@
 // parity_operation: one operation of ops.safetensors: what it is given, and what it must make of
 // it.
 //
-//   OP/x, OP/weight, ...    inputs and parameters ('_' for '.')         OP/output
-//   OP/upstream             the gradient of output                      OP/grad.x, OP/grad.weight,
-//   ...
+//   OP/x, OP/weight, ...              inputs and parameters ('_' for '.')
+//   OP/output, OP/upstream            the result, and its gradient
+//   OP/grad.x, OP/grad.weight, ...    the gradients of inputs and parameters
 #pragma once
 
 #include <selfpatch/nn/module.hpp>

@@ -265,7 +265,7 @@ int run(int argc, char** argv) {
 
   if (!result.save_problem.empty()) fmt::print(stderr, "pretrain: {}\n", result.save_problem);
   if (result.how == sp::outcome::already_finished) {
-    fmt::print(stderr, "pretrain: {} is finished, nothing to do\n", s.out);
+    if (!common.quiet) fmt::print(stderr, "pretrain: {} is finished, nothing to do\n", s.out);
     return programs::done;
   }
   fmt::print("pretrain: {} step {} of {}, {} images, {}health {}{}{}\n",

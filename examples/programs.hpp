@@ -51,8 +51,10 @@ inline std::string version_text() {
 inline void common_options(CLI::App& app, common& c) {
   app.add_option("--threads", c.threads, "threads to compute with; 0: one per processor")
       ->capture_default_str();
-  app.add_option("--seed", c.seed, "everything random follows from it")->capture_default_str();
-  app.add_flag("--quiet", c.quiet, "nothing on stderr but errors");
+  app.add_option("--seed", c.seed, "everything random follows from it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--quiet", c.quiet, "nothing on stderr but warnings and errors");
   app.add_option("--device", c.device, "cpu, or cuda[:N]")->capture_default_str();
   app.set_version_flag("--version", version_text);
   app.set_config("--config", "", "options from a TOML file");

@@ -1,7 +1,7 @@
 // progress_line: how a run is doing, on one line
 //
-//   step 420/1800 [##......] 23%  loss 4.812 (image 4.36, patch 4.52)  health ok  96 img/s  wait 2%
-//   left 3:50
+//   step 420/1800 [##......] 23%  loss 4.812 (image 4.36, patch 4.52)  health ok
+//     96 img/s  wait 2%  left 3:50          (in one line with the above)
 //
 // On a terminal the line is redrawn some times a second; elsewhere one is written a minute, and
 // whenever the health changes.

@@ -1,9 +1,9 @@
 // ops_testing: one op on several devices and thread counts, compared in its value and all its
 // gradients.
 //
-//   disagreement(f, x, w) < 1e-6           // cpu against reference, relative to the largest of
-//   each tensor same_bits(f, x, w)                     // cpu with 1, 2, 3, 4 threads
-//   on_device<reference>(x)                // a copy
+//   disagreement(f, x, w) < 1e-6     // cpu against reference, relative to each tensor's largest
+//   same_bits(f, x, w)               // cpu with 1, 2, 3, 4 threads
+//   on_device<reference>(x)          // a copy
 #pragma once
 
 #include <selfpatch/autograd/gradcheck.hpp>

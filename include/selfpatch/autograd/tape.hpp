@@ -3,16 +3,14 @@
 //
 //   tape on;
 //   auto x = on.variable(std::move(images));
-//   auto y = linear(x, weight, bias);                // weight, bias: parameters, whose gradients
-//   add up on.backward(y);                                  // weight.gradient, bias.gradient,
-//   x.gradient()
+//   auto y = linear(x, weight, bias);   // weight, bias: parameters, whose gradients add up
+//   on.backward(y);                     // weight.gradient, bias.gradient, x.gradient()
 //
 // There is no global mode. Backward adds: a tensor that feeds two ops gets the sum. `apply` is the
 // only place where autograd meets an op:
 //
-//   op.forward(inputs...)                            -> result{value, saved}
-//   op.backward(dy, saved, inputs, gradients)        gradients: a tuple of pointers, null where
-//   none is wanted
+//   op.forward(inputs...)                      -> result{value, saved}
+//   op.backward(dy, saved, inputs, gradients)     gradients: pointers, null where none is wanted
 //
 // The backward pass frees what an op saved as soon as it has run.
 #pragma once

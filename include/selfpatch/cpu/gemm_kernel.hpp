@@ -1,9 +1,11 @@
 // gemm_kernel: the parts of the matrix product that move numbers: packing, and the tile that is
 // held in registers.
 //
-//   strip (depth, rows)      some rows of op(A) over a block of K, turned: the tile's rows lie side
-//   by side panel (depth, columns)   some columns of op(B) over the same block tile  (rows,
-//   columns)    sum over the depth of strip[k][i] * panel[k][j]: 14 x 32 floats with AVX-512
+//   strip (depth, rows)       some rows of op(A) over a block of K, turned: rows lie side by side
+//   panel (depth, columns)    some columns of op(B) over the same block
+//   tile  (rows, columns)     sum over the depth of strip[k][i] * panel[k][j]
+//
+// A tile has 14 x 32 floats with AVX-512.
 #pragma once
 
 #include <selfpatch/core/device.hpp>

@@ -1,7 +1,7 @@
 // features: from pictures to tokens
 //
-//   picture -> channels, size (network_input) -> (B, C, H, W), normalized -> network -> (B, P + N,
-//   W)
+//   picture -> channels, size (network_input) -> (B, C, H, W), normalized
+//           -> network -> (B, P + N, W)
 //
 // A picture of any size and aspect is taken as it is, less the pixels beyond its last whole patch:
 // patch (r, c) is the square from pixel (c p, r p), whatever the size. Or all pictures are resized

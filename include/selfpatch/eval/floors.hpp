@@ -1,8 +1,8 @@
 // floors: features that have learned nothing. What a network is worth shows beside them.
 //
-//   pixel_features       (N, p p channels)     the values of each patch, normalized as the network
-//   sees them mean_color_features  (N, channels)         their mean thumbnail_feature    (side side
-//   channels)  the whole picture, small, mean-free, of length 1
+//   pixel_features       (N, p p channels)       the values of each patch, as the network sees them
+//   mean_color_features  (N, channels)           their mean
+//   thumbnail_feature    (side side channels)    the whole picture, small, mean-free, of length 1
 //
 // Cosines of values that are all positive see little but hue; centered values also see what is
 // light and what is dark.

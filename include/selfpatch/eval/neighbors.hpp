@@ -5,9 +5,10 @@
 //
 //   share      of the chosen neighbors (the k of A_i with the largest cosines) those that are own
 //   boundary   patches with both own and other candidates
-//   auc        of all pairs (j own, l other) of a boundary patch those with cos_ij > cos_il, ties
-//   half chance     |own| / |A_i|, what a blind choice gives ceiling    min(k, |own|) / min(k,
-//   |A_i|), what the best choice gives
+//   auc        of all pairs (j own, l other) of a boundary patch those with cos_ij > cos_il;
+//              ties count half
+//   chance     |own| / |A_i|, what a blind choice gives
+//   ceiling    min(k, |own|) / min(k, |A_i|), what the best choice gives
 //
 // All are means over patches. The share over all patches starts high, since most patches lie inside
 // an object: judge by the boundary. The auc does not depend on k; blind is 1/2, perfect is 1.

@@ -3,9 +3,8 @@
 //   x (N, C), mean m   ->   axes v_1 .. v_M (C), the leading eigenvectors of
 //                           1/N sum_i (x_i - m)(x_i - m)^T
 //
-//   coordinates y_ic = (x_i - m) . v_c   the sign of v_c makes its entry of largest magnitude
-//   positive colors      (y_ic - low_c) / (high_c - low_c), low and high over all pictures shown
-//   together
+//   coordinates y_ic = (x_i - m) . v_c     the largest entry of v_c in magnitude is positive
+//   colors (y_ic - low_c) / (high_c - low_c)     low and high over all pictures shown together
 //
 // Fit several pictures at once, so that a color means the same in all of them. Sums are double. The
 // eigenvectors come from subspace iteration with spare directions and a small Jacobi: no solver

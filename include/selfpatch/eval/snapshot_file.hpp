@@ -1,8 +1,10 @@
 // snapshot_file: snapshots of a run, in RUN/snapshots/STEP.safetensors
 //
-//   figures (3, 8) f64       the network, mean color, pixels; the fields of neighbor_figures in
-//   order color_share (1) f64 picture.I (H, W, C) u8   colors.I (rows, cols, 3) u8 query.I (Q, 1)
-//   i32       candidates.I (Q, M), chosen.I, marks.I (Q, K) i32, empty slots -1
+//   figures (3, 8) f64             network, mean color, pixels; fields of neighbor_figures in order
+//   color_share (1) f64
+//   picture.I (H, W, C) u8         colors.I (rows, cols, 3) u8
+//   query.I (Q, 1) i32             candidates.I (Q, M) i32, empty slots -1
+//   chosen.I, marks.I (Q, K) i32   empty slots -1
 //
 // and as metadata label, step, images, radius and the names of the pictures, name.I.
 #pragma once

@@ -1,11 +1,10 @@
 // safetensors: tensors by name in a file, read where they lie and written as they stream.
 //
 //   const safetensors_file file("vit_small.safetensors");
-//   file.read("pos_embed", position);                 // name and shape must fit, or one line says
-//   what does not
+//   file.read("pos_embed", position);    // name and shape must fit, or one line says what does not
 //
-//   write_safetensors("out.safetensors", {view_of("pos_embed", position)}, {{"architecture",
-//   "vit_small16"}});
+//   write_safetensors("out.safetensors", {view_of("pos_embed", position)},
+//                     {{"architecture", "vit_small16"}});
 //
 // The reader checks the whole header before it allocates for anything in it
 // (safetensors_header.hpp). The writer's bytes depend on names, numbers and metadata alone.

@@ -2,8 +2,8 @@
 //
 //   8 bytes    length L of the header, little-endian
 //   L bytes    {"__metadata__": {"key": "text", ...},
-//               "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}   padded
-//               with spaces
+//               "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+//              padded with spaces
 //   the rest   the numbers, row-major; the offsets cover it without gap or overlap
 #pragma once
 

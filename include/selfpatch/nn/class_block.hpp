@@ -1,8 +1,9 @@
 // nn::class_block: class attention, which updates a query token from itself and a set of tokens
 // that stay as they are
 //
-//   u = norm1(token)     c = c + proj(attend(q(norm1 c); k(norm1 c), v(norm1 c), k(u), v(u)))     c
-//   = c + mlp(norm2 c)
+//   u = norm1(token)
+//   c = c + proj(attend(q(norm1 c); k(norm1 c), v(norm1 c), k(u), v(u)))
+//   c = c + mlp(norm2 c)
 //
 // norm1, k and v act on single tokens, so those of an image's tokens are made once (keys_values)
 // and serve every query that attends to some of them: the image's own and, by index, each patch's.

@@ -1,9 +1,9 @@
 // init: starting weights
 //
 //   linear weights, tokens, position table   N(0, 0.02^2), cut off at 6 deviations
-//   biases 0      norms 1 and 0      row lengths of last layers 1      layer scales 1e-5 (DINOv2's)
-//   patch embedding and weight_v             uniform +-1 / sqrt(fan_in), the patch embedding's bias
-//   too
+//   patch embedding, its bias, weight_v      uniform +-1 / sqrt(fan_in)
+//   other biases 0, norms 1 and 0            row lengths of last layers 1
+//   layer scales 1e-5 (DINOv2's)
 //
 // Each tensor draws from a stream of its own, keyed by its name: adding a layer changes no other
 // layer.

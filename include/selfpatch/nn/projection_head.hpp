@@ -1,7 +1,7 @@
 // nn::projection_head: W -> hidden -> hidden -> P, unit length, then O prototypes
 //
-//   z = l2_normalize(mlp(x)), mlp of three linear layers with GELU between     logits_o = g_o (z .
-//   v_o) / |v_o|
+//   z = l2_normalize(mlp(x)), mlp of three linear layers with GELU between
+//   logits_o = g_o (z . v_o) / |v_o|
 //
 // hidden, P and O are values: they come from the file. With norm_last_layer (the published default)
 // g is 1 and does not learn, so logits are cosines.

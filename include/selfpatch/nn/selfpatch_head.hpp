@@ -1,11 +1,10 @@
 // nn::selfpatch_head: one token that speaks for the image, and one per patch that says what its
 // neighbors say
 //
-//   image:    c = cls_token;  c = class_block_j(c; all tokens), j = 0, 1;  norm(c) (B, W) patches:
-//   student  norm(x_i)                                                                          (B
-//   N, W)
-//             teacher  c_i = cls_token;  c_i = class_block_j(c_i; x_n, n in neighbors(i));
-//             norm(c_i)     (B N, W)
+//   image    (B, W)      c = cls_token;  c = class_block_j(c; all tokens), j = 0, 1;  norm(c)
+//   patches  (B N, W)    student  norm(x_i)
+//                        teacher  c_i = cls_token
+//                                 c_i = class_block_j(c_i; x_n, n in neighbors(i));  norm(c_i)
 //
 // The blocks and the norm are the same for all of them. x are the backbone's raw tokens.
 #pragma once

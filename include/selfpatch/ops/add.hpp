@@ -1,12 +1,11 @@
 // add: y = x + p, where the rows of p repeat
 //
-//   x (..., W) of R rows   p (..., W) of r rows, R a multiple of r   ->   y (..., W):   y_i = x_i +
-//   p_(i mod r)
+//   x (..., W) of R rows   p (..., W) of r rows, R a multiple of r   ->   y (..., W)
 //
-//   dx = dy       dp_j = sum of dy_i over all i with i mod r = j
+//   y_i = x_i + p_(i mod r)       dx = dy       dp_j = sum of dy_i over all i with i mod r = j
 //
-// Covers the residual sum (r = R), a table of positions under a batch (r = N), one token for all (r
-// = 1).
+// Covers the residual sum (r = R), a table of positions under a batch (r = N), and one token for
+// all (r = 1).
 #pragma once
 
 #include <selfpatch/ops/op.hpp>

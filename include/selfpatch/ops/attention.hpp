@@ -2,8 +2,8 @@
 //
 //   qkv (B, N, 3W), columns q | k | v, each head by head (H heads of P = W / H)   ->   y (B, N, W)
 //
-//   s_ij = q_i . k_j / sqrt(P)      p_ij = exp(s_ij - L_i),  L_i = log sum_j exp(s_ij)      y_i =
-//   sum_j p_ij v_j
+//   s_ij = q_i . k_j / sqrt(P)      L_i = log sum_j exp(s_ij)
+//   p_ij = exp(s_ij - L_i)          y_i = sum_j p_ij v_j
 //
 //   dv_j = sum_i p_ij dy_i    dp_ij = dy_i . v_j    ds_ij = p_ij (dp_ij - sum_j p_ij dp_ij)
 //   dq_i = sum_j ds_ij k_j / sqrt(P)    dk_j = sum_i ds_ij q_i / sqrt(P)

@@ -1,12 +1,11 @@
 // class_attention: one query per image attends to itself and to all tokens of its image
 //
-//   q, k0, v0 (B, W) or (1, W) for all images      k, v (B, N, W)      ->   y (B, W),  H heads of P
-//   = W / H
+//   q, k0, v0 (B, W) or (1, W) for all images     k, v (B, N, W)     ->   y (B, W)
 //
-//   p = softmax(q . [k0; k_1 .. k_N] / sqrt(P))    y = p_0 v0 + sum_j p_j v_j
+//   H heads of P = W / H     p = softmax(q . [k0; k_1 .. k_N] / sqrt(P))     y = sum_j p_j v_j
 //
-//   dv_j = p_j dy     ds_j = p_j (dy . v_j - y . dy)     dq = sum_j ds_j k_j / sqrt(P)     dk_j =
-//   ds_j q / sqrt(P)
+//   dv_j = p_j dy                         ds_j = p_j (dy . v_j - y . dy)
+//   dq   = sum_j ds_j k_j / sqrt(P)       dk_j = ds_j q / sqrt(P)
 //
 // The query's own key and value stand at position 0; a query shared by all images collects their
 // gradients.

@@ -1,13 +1,16 @@
 // distill: cross-entropy between a teacher's and a student's softmax over prototypes, with
 // everything in one pass
 //
-//   student z (S G, P)   v (O, P)   g (O, 1)       teacher z (U G, P)  v (O, P)  g (O, 1) center
-//   (O) rows are view after view of G groups: student row s G + i and teacher row u G + i belong to
-//   group i
+//   student z (S G, P)   v (O, P)   g (O, 1)
+//   teacher z (U G, P)   v (O, P)   g (O, 1)   center (O)
 //
-//   logits = s_o (z . v_o),  s_o = g_o / |v_o|       q_u = softmax((teacher logits - center) /
-//   t_teacher) loss   = sum_i sum_s w_si sum_(u != s) CE(q_ui, student logits_si),   CE(q, y) =
-//   -sum_o q_o log_softmax(y / t_student)_o
+// Rows are view after view of G groups: student row s G + i and teacher row u G + i belong to
+// group i.
+//
+//   logits   = s_o (z . v_o),  s_o = g_o / |v_o|
+//   q_u      = softmax((teacher logits - center) / t_teacher)
+//   CE(q, y) = -sum_o q_o log_softmax(y / t_student)_o
+//   loss     = sum_i sum_s w_si sum_(u != s) CE(q_ui, student logits_si)
 //
 // With S = U = 1 (a patch against itself) the pair u = s counts; otherwise a view is not compared
 // with itself. Since every q sums to 1, the n teachers of a row need one pass: n logsumexp(y) -

@@ -2,8 +2,8 @@
 //
 //   x, branch (B, N, W)   scale (B)   ->   y (B, N, W)
 //
-//   scale_b = 1 / (1 - rate) where sample b keeps the branch, else 0.       dx = dy      dbranch =
-//   scale_b dy
+//   scale_b = 1 / (1 - rate) where sample b keeps the branch, else 0
+//   dx = dy      dbranch = scale_b dy
 #pragma once
 
 #include <selfpatch/ops/op.hpp>

@@ -1,15 +1,15 @@
 // interpolate: a square table of positions resampled to a grid
 //
-//   table (1, M M, W)   ->   y (1, h w, W):   y[r, c] = sum_ij R[r, i] C[c, j] table[i, j] dtable:
-//   the transpose
+//   table (1, M M, W)   ->   y (1, h w, W):   y[r, c] = sum_ij R[r, i] C[c, j] table[i, j]
+//   dtable: the transpose
 //
 // R (h, M) and C (w, M) hold cubic weights. Output cell o of n looks at the source coordinate
 //
 //   offset      (o + 0.5) M / (n + 0.1) - 0.5    a = -0.75, edges repeated: the published models,
-//   off-centre as they are plain       (o + 0.5) M / n - 0.5            a = -0.75, edges repeated
-//   antialias   (o + 0.5) M / n - 0.5            a = -0.5, widened by M / n where that shrinks, cut
-//   off and renormalised
-//                                                at the edges: timm
+//                                                off-centre as they are
+//   plain       (o + 0.5) M / n - 0.5            a = -0.75, edges repeated
+//   antialias   (o + 0.5) M / n - 0.5            a = -0.5, widened by M / n where that shrinks,
+//                                                cut off and renormalised at the edges: timm
 //
 // A grid of M x M leaves the table as it is.
 #pragma once

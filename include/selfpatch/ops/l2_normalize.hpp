@@ -1,7 +1,8 @@
 // l2_normalize: y = x / max(|x|, 1e-12) over the last axis
 //
-//   x (..., D)   ->   y (..., D)        dx = (dy - y (y . dy)) / |x|,   or dy / 1e-12 where |x| is
-//   below that
+//   x (..., D)   ->   y (..., D)        dx = (dy - y (y . dy)) / |x|
+//
+// Where |x| is below 1e-12, dx = dy / 1e-12.
 #pragma once
 
 #include <selfpatch/ops/op.hpp>

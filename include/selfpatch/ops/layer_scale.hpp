@@ -1,7 +1,7 @@
 // layer_scale: y = x * gamma over the last axis
 //
-//   x (..., W)   gamma (W)   ->   y (..., W)        dx = dy * gamma       dgamma = sum over rows of
-//   dy * x
+//   x (..., W)   gamma (W)   ->   y (..., W)
+//   dx = dy * gamma       dgamma = sum over rows of dy * x
 #pragma once
 
 #include <selfpatch/ops/op.hpp>

@@ -1,7 +1,7 @@
 // linear: y = x w^T + bias
 //
-//   x (..., K)   w (N, K) or any shape whose first extent is N and whose others multiply to K bias
-//   (N)   ->  y (..., N)
+//   x (..., K)   w (N, K)   bias (N)   ->   y (..., N)
+//   w may have any shape whose first extent is N and whose others multiply to K
 //
 //   dx = dy w        dw = dy^T x        dbias = sum over rows of dy
 #pragma once

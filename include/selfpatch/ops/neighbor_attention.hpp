@@ -1,7 +1,7 @@
 // neighbor_attention: every patch's query attends to itself and to the patch's chosen neighbors
 //
-//   q, k0, v0 (B N, W) or (1, W) for all      k, v (B, N, W)      index (B, N, K) of patches, -1 =
-//   empty slot
+//   q, k0, v0 (B N, W) or (1, W) for all      k, v (B, N, W)
+//   index (B, N, K) of patches, -1 = empty slot
 //   ->   y (B N, W):   class attention of query i over k_j, v_j, j in index[b, i]
 //
 // Keys and values are per patch and read by index: features are never copied K times, and the

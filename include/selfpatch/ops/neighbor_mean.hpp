@@ -1,11 +1,12 @@
 // neighbor_mean: the mean of each patch's chosen neighbors, the plain alternative to class
 // attention over them
 //
-//   x (B, N, W)   index (B, N, K), -1 = empty slot   ->   y (B N, W):   y_i = mean of x_j, j in
-//   index[b, i]
+//   x (B, N, W)   index (B, N, K), -1 = empty slot   ->   y (B N, W)
 //
-//   dx_j = sum over the i that chose j of dy_i / (neighbors of i).     A patch without neighbors
-//   stands for itself.
+//   y_i = mean of x_j, j in index[b, i]
+//   dx_j = sum over the i that chose j of dy_i / (neighbors of i)
+//
+// A patch without neighbors stands for itself.
 #pragma once
 
 #include <selfpatch/ops/op.hpp>

@@ -1,10 +1,9 @@
 // neighbor_topk: for every patch, the k neighbors on the grid most similar to it
 //
-//   x (B, N, C), N = rows * cols   ->   index (B, N, K) int32, similarity (B, N, K),  K = min(k,
-//   most candidates)
+//   x (B, N, C), N = rows * cols   ->   index (B, N, K) int32, similarity (B, N, K)
 //
-//   sim_ij = x_i . x_j / (max(|x_i|, 1e-12) max(|x_j|, 1e-12)),  j in the window of radius r around
-//   i, i left out
+//   sim_ij = x_i . x_j / (max(|x_i|, 1e-12) max(|x_j|, 1e-12))
+//   j in the window of radius r around i, i left out;  K = min(k, most candidates)
 //
 // The window wraps around on a torus and is cut off where the border is clamped; a patch met twice
 // counts once. Greater similarity first, then the lower patch number; NaN counts as greatest. Slots

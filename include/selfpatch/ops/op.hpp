@@ -2,9 +2,8 @@
 //
 // An op is a value with
 //
-//   forward(inputs...)                           -> result{value, saved}
-//   backward(dy, saved, inputs, gradients)       adds to the gradients that are wanted (pointers,
-//   null where not)
+//   forward(inputs...)                        -> result{value, saved}
+//   backward(dy, saved, inputs, gradients)    adds to the gradients (pointers, null if not wanted)
 //
 // free of any device; the numbers are computed by kernel<Op, Device>. Its first argument is always
 // the context of the first input: threads or a stream, null for the calling thread.

@@ -1,9 +1,8 @@
 // tokens: movements along the token axis of (B, N, W)
 //
-//   slice_tokens(x, first, count)    (B, N, W)              ->  (B, count, W)    y[b, i] = x[b,
-//   first + i] prepend_tokens(prefix, x)        (1, P, W), (B, N, W)   ->  (B, P + N, W)    y[b] =
-//   prefix, then x[b] concat_rows(x, y)                (..., W), (..., W)     ->  (R, W) the rows
-//   of x, then those of y
+//   slice_tokens(x, first, count)   (B, N, W)             -> (B, count, W)   tokens first + i
+//   prepend_tokens(prefix, x)       (1, P, W), (B, N, W)  -> (B, P + N, W)   prefix, then x[b]
+//   concat_rows(x, y)               (..., W), (..., W)    -> (R, W)          rows of x, then of y
 //
 // Backward: each element's gradient goes back where it came from; the prefix sums over the batch.
 #pragma once

@@ -1,8 +1,9 @@
 // dino_network: plain DINO, the same parts without the patch term: a backbone with class token and
 // final norm, one head
 //
-//   z_image = head(class token of backbone(crop));  the student sees every crop, the teacher the
-//   two global ones
+//   z_image = head(class token of backbone(crop))
+//
+// The student sees every crop, the teacher the two global ones.
 #pragma once
 
 #include <selfpatch/train/objective.hpp>

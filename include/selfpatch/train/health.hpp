@@ -3,10 +3,11 @@
 // With H = entropy of a teacher's target, M = entropy of the mean target (both as shares of ln K)
 // and KL = cross-entropy less H:
 //
-//   uniform collapse         H near 1: every prototype equally likely, the loss sits at ln K,
-//   nothing is taught one-prototype collapse   M near 0: every picture has the same target no
-//   information           M - H near 0: targets do not depend on the picture; (M - H) ln K are nats
-//   of information teacher not moving       its momentum's memory is longer than the run
+//   uniform collapse         H near 1: every prototype equally likely, nothing is taught
+//   one-prototype collapse   M near 0: every picture has the same target
+//   no information           M - H near 0: targets do not depend on the picture;
+//                            (M - H) ln K are nats of information
+//   teacher not moving       its momentum's memory is longer than the run
 //
 // Each term has a verdict of its own: the patch term can die unseen behind its weight of 0.1. A
 // verdict is given on running means, after a settling time, so that one odd batch says nothing.

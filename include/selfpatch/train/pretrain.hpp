@@ -130,6 +130,7 @@ class pretraining {
       p.logged = (at_.step + 1) % options_.log_every == 0 || at_.step + 1 == schedule_.steps ||
                  at_.step == 0;
       p.report = one_step(p, waited);
+      unreadable_ += index(p.unreadable.size());
       ++since;
       health_.add(p.report);
       fill(p, last, waited, since);
@@ -290,6 +291,7 @@ class pretraining {
         .add("neighbor_similarity", p.report.neighbor_similarity);
     r.add("grad_norm", p.report.grad_norm).add("images_per_second", p.images_per_second);
     r.add("data_wait", p.data_wait).add("memory_bytes", p.memory);
+    if (unreadable_ > 0) r.add("unreadable", unreadable_);  // met since the run began or went on
     if (!p.report.refused.empty()) r.add("refused", p.report.refused);
     const verdict v = health_.judge();
     r.add("health", to_string(v.state)).add("health_image", to_string(health_.judge_image().state));
@@ -352,6 +354,7 @@ class pretraining {
   selfpatch::health health_{Network::has_patch_term, 0.9, 1000};
   std::unique_ptr<json_log_writer<>> log_;
   bool resumed_ = false, saved_ = false;
+  index unreadable_ = 0;
   std::string save_problem_, warning_;
 };
 

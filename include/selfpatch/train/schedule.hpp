@@ -1,9 +1,10 @@
 // schedule: learning rate, weight decay, teacher momentum and temperatures as functions of the step
 //
-//   lr     0 .. peak linearly over the warm-up, both ends included (step 0 has lr 0), then half a
-//   cosine down to min_lr decay  half a cosine from weight_decay to weight_decay_end       momentum
-//   likewise, to momentum_end T      linear over its warm-up epochs, both ends included, then
-//   constant
+//   lr         0 .. peak linearly over the warm-up, both ends included (step 0 has lr 0),
+//              then half a cosine down to min_lr
+//   decay      half a cosine from weight_decay to weight_decay_end
+//   momentum   likewise, to momentum_end
+//   T          linear over its warm-up epochs, both ends included, then constant
 //
 // A cosine from a to b over n steps is b + (a - b)(1 + cos(pi i / n)) / 2 at step i: b is
 // approached, not reached. All in double, as the published code has it.

@@ -1,11 +1,10 @@
 // selfpatch_network: SelfPatch as published (arXiv 2206.07990): backbone, aggregation head, two
 // projection heads
 //
-//   X  = backbone(crop)                                   raw tokens, no final norm
-//   student   image = norm(CA(cls, X))                    patches = norm(X)
-//   teacher   image = norm(CA(cls, X))                    patches_i = norm(CA(cls, {X_j : j among
-//   i's k most similar})) both      z_image = c_head(image)                     z_patch =
-//   p_head(patches)
+//   X  = backbone(crop)                    raw tokens, no final norm
+//   student   image = norm(CA(cls, X))     patches = norm(X)
+//   teacher   image = norm(CA(cls, X))     patches_i = norm(CA(cls, {X_j : j of i's k nearest}))
+//   both      z_image = c_head(image)      z_patch = p_head(patches)
 //
 // Teacher and student see every crop. Both heads run once over the rows of all crops.
 #pragma once

@@ -1,8 +1,8 @@
 // state: a run in its checkpoint, all that is needed to go on bit for bit
 //
-//   student.NAME  teacher.NAME  adamw.m.NAME  adamw.v.NAME  adamw.step.NAME [1] int64  center
-//   patch_center metadata: config.OPTION for every field of the recipe, step, images, steps,
-//   version
+//   student.NAME  teacher.NAME  adamw.m.NAME  adamw.v.NAME  adamw.step.NAME [1] int64
+//   center  patch_center
+//   metadata: config.OPTION for every field of the recipe, step, images, steps, version
 //
 // Nothing in it belongs to a thread, a rank or a place.
 #pragma once

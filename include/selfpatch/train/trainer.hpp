@@ -1,9 +1,11 @@
 // trainer: the step of self-distillation, for any method
 //
-//   teacher forward, student forward, both terms                        accumulate(), once per
-//   micro-batch backward: the gradient of  image + patch_weight * patch             (loss.hpp's
-//   formulas are in ops/distill.hpp) every figure finite? else nothing changes update() clip,
-//   AdamW, teacher = m teacher + (1 - m) student, centers
+//   accumulate(), once per micro-batch
+//     teacher forward, student forward, both terms (their formulas are in ops/distill.hpp)
+//     backward: the gradient of  image + patch_weight * patch
+//   update()
+//     every figure finite? else nothing changes
+//     clip, AdamW, teacher = m teacher + (1 - m) student, centers
 //
 // Gradients are complete before anything moves, so a refused step leaves weights, moments and
 // centers as they were. Published order for the centers is before the backward pass; they enter
