@@ -76,7 +76,7 @@ struct halves {
   }
 };
 
-matrix network_features(const sp::source& pictures, const sp::backbone& b, feature_rule rule,
+matrix network_features(const sp::source& pictures, const sp::any_backbone& b, feature_rule rule,
                         const options& o, sp::context<sp::cpu>* on) {
   matrix x(sp::shape<sp::dyn, sp::dyn>(pictures.size(), b.config().width));
   programs::minute_ticker ticker(o.quiet, "knn", pictures.size());
@@ -142,7 +142,7 @@ void define(CLI::App& app, options& o) {
 }
 
 /// What was asked for, or what the backbone has.
-feature_rule rule_for(const sp::backbone& b, const options& o) {
+feature_rule rule_for(const sp::any_backbone& b, const options& o) {
   const bool has_token = b.config().class_token;
   const feature_rule rule =
       o.feature.value_or(has_token ? feature_rule::class_token : feature_rule::mean);

@@ -44,9 +44,9 @@ using pictures_tensor = tensor<float, shape<dyn, dyn, dyn, dyn>>;  ///< (B, C, H
 using any_tokens = tensor<float, shape<dyn, dyn, dyn>>;            ///< (B, prefix + N, W)
 
 /// A backbone, whatever its type.
-class backbone {
+class any_backbone {
  public:
-  virtual ~backbone() = default;
+  virtual ~any_backbone() = default;
   /// Tokens after each of the last `count` blocks, the last one last; with the final norm where the
   /// backbone has one.
   virtual std::vector<any_tokens> tokens(const pictures_tensor& pictures,
@@ -61,25 +61,25 @@ class backbone {
 
 /// Reads any weight file whose architecture is in the list: ours, the published ones (converted),
 /// timm's.
-std::unique_ptr<backbone> load_backbone(const std::filesystem::path& weights,
-                                        context<cpu>* on = nullptr);
+std::unique_ptr<any_backbone> load_backbone(const std::filesystem::path& weights,
+                                            context<cpu>* on = nullptr);
 
 /// Starting weights, as training begins with for this seed: what trained ones are compared with.
 /// `table` is the side of the position table, 0 the architecture's own; depth likewise.
-std::unique_ptr<backbone> untrained_backbone(std::string_view architecture, std::uint64_t seed,
-                                             index depth = 0, index table = 0,
-                                             context<cpu>* on = nullptr);
+std::unique_ptr<any_backbone> untrained_backbone(std::string_view architecture, std::uint64_t seed,
+                                                 index depth = 0, index table = 0,
+                                                 context<cpu>* on = nullptr);
 
 /// "untrained:ARCH:SEED" or a file.
-std::unique_ptr<backbone> open_backbone(const std::string& what, context<cpu>* on = nullptr);
+std::unique_ptr<any_backbone> open_backbone(const std::string& what, context<cpu>* on = nullptr);
 
 /// What a program wants to see of a run.
 struct run_observer {
   /// Before the first step: the network as it stands, steps in all, steps done, images per epoch.
-  std::function<void(const backbone& network, const progress_mark& at)> begun;
+  std::function<void(const any_backbone& network, const progress_mark& at)> begun;
   std::function<void(const progress&)> stepped;
   /// Half way and at the end, with the teacher's backbone.
-  std::function<void(const backbone& network, const progress_mark& at, bool end)> reached;
+  std::function<void(const any_backbone& network, const progress_mark& at, bool end)> reached;
 };
 
 struct run_result {

@@ -119,8 +119,8 @@ void define(CLI::App& app, options& o) {
   o.input.define(app);
 }
 
-void check_comparable(const sp::backbone& a, const sp::backbone& b, const options& o) {
-  const auto text = [](const sp::backbone& x) {
+void check_comparable(const sp::any_backbone& a, const sp::any_backbone& b, const options& o) {
+  const auto text = [](const sp::any_backbone& x) {
     return "patches of " + std::to_string(x.config().patch) + " pixels, " +
            std::to_string(x.config().channels) + " channels";
   };

@@ -14,70 +14,34 @@ namespace sp = selfpatch;
 
 namespace mine {
 
+/// SelfPatch's parts, taught differently: student() and teacher() stand in for its own.
 template <sp::vit_config C>
-struct blanked_network {
-  static constexpr bool has_patch_term = true;
-  using value_type = float;
-  using device_type = sp::cpu;
-  using backbone_type = sp::vit<C>;
-  using crops_type = typename backbone_type::images_type;
-  using tokens_type = typename backbone_type::tokens_type;
-  using drops = std::vector<sp::drop_path_draws<float, sp::cpu>>;
-
-  backbone_type backbone;
-  sp::nn::selfpatch_head<float, sp::cpu, C.width, C.heads> ca_head;
-  sp::nn::projection_head<float, sp::cpu, C.width> c_head, p_head;
-
-  explicit blanked_network(const sp::network_config& n, sp::context<sp::cpu>* on)
-      : backbone(n.depth, n.table, on),
-        ca_head(on),
-        c_head(n.image_head, on),
-        p_head(n.patch_head, on) {}
-
-  const auto& image_head() const { return c_head; }
-  const auto& patch_head() const { return p_head; }
+struct blanked_network : sp::selfpatch_network<C> {
+  using parts = sp::selfpatch_network<C>;
+  using parts::parts;
+  using typename parts::crops_type;
 
   /// Crops come as variables, one per size: global, local. Rows of the result keep their order.
   template <class X>
-  auto student(const std::vector<X>& crops, const drops& drop, const sp::patch_rule&) const {
-    using tokens = decltype(backbone(crops[0]));
-    using summary = decltype(ca_head.student(std::declval<const tokens&>()));
-    std::vector<tokens> seen;
-    std::vector<typename summary::first_type> image;
-    std::vector<typename summary::second_type> patches;
-    for (std::size_t i = 0; i < crops.size(); ++i) {
-      const auto blank = crops[i].recorded_on()->constant(blanked(crops[i].value()));
-      seen.push_back(backbone(blank, drop[i]));
-      auto [of_image, of_patches] = ca_head.student(seen.back());
-      image.push_back(std::move(of_image));
-      patches.push_back(std::move(of_patches));
-    }
-    auto z = c_head.bottleneck(sp::join_rows(image)),
-         z_patch = p_head.bottleneck(sp::join_rows(patches));
-    return sp::student_rows<decltype(z), tokens>{std::move(z), std::move(z_patch), std::move(seen)};
+  auto student(const std::vector<X>& crops, const auto& drop, const sp::patch_rule& rule) const {
+    std::vector<X> blank;
+    for (const auto& c : crops) blank.push_back(c.recorded_on()->constant(blanked(c.value())));
+    return parts::student(blank, drop, rule);
   }
 
   auto teacher(const std::vector<crops_type>& crops, const sp::patch_rule&) const {
-    sp::teacher_rows<float, tokens_type, sp::cpu> made;
+    sp::teacher_rows<float, typename parts::tokens_type, sp::cpu> made;
     std::vector<sp::tensor<float, sp::shape<sp::dyn, C.width>>> image;
-    std::vector<tokens_type> patches;
+    std::vector<typename parts::tokens_type> patches;
     for (const auto& crop : crops) {
-      made.tokens.push_back(backbone(crop));
-      auto [of_image, of_patches] = ca_head.student(made.tokens.back());
+      made.tokens.push_back(this->backbone(crop));
+      auto [of_image, of_patches] = this->ca_head.student(made.tokens.back());
       image.push_back(std::move(of_image));
       patches.push_back(std::move(of_patches));
     }
-    made.image = c_head.bottleneck(sp::join_rows(image));
-    made.patch = p_head.bottleneck(sp::join_rows(patches));
+    made.image = this->c_head.bottleneck(sp::join_rows(image));
+    made.patch = this->p_head.bottleneck(sp::join_rows(patches));
     return made;
-  }
-
-  template <class Self, class F>
-  static void visit(Self& self, const std::string& at, const F& f) {
-    self.backbone.visit(self.backbone, at + "backbone.", f);
-    self.ca_head.visit(self.ca_head, at + "ca_head.", f);
-    self.c_head.visit(self.c_head, at + "c_head.", f);
-    self.p_head.visit(self.p_head, at + "p_head.", f);
   }
 
  private:

@@ -71,7 +71,7 @@ struct head_norm {
 /// W).
 class layered_network {
  public:
-  layered_network(const sp::backbone& b, const options& o) : backbone_(b), layers_(o.layers) {
+  layered_network(const sp::any_backbone& b, const options& o) : backbone_(b), layers_(o.layers) {
     if (o.layers < 1 || o.layers > b.depth())
       throw sp::error(sp::problem{.what = "--layers",
                                   .expected = "1.." + std::to_string(b.depth()),
@@ -106,7 +106,7 @@ class layered_network {
   const char* norm() const { return norm_ || backbone_.config().final_norm ? "final" : "raw"; }
 
  private:
-  const sp::backbone& backbone_;
+  const sp::any_backbone& backbone_;
   sp::index layers_;
   std::optional<head_norm> norm_;
 };
@@ -145,7 +145,7 @@ std::string size_text(const programs::input_options& o) {
   return (o.longest > 0 ? "at most " + std::to_string(o.longest) + " a side" : "as it is") + cut;
 }
 
-sp::string_map describe(const programs::named_pictures& from, const sp::backbone& b,
+sp::string_map describe(const programs::named_pictures& from, const sp::any_backbone& b,
                         const layered_network& network, const sp::network_input& in,
                         sp::image_feature_rule rule, const options& o) {
   std::string files = "[";

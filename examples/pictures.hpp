@@ -141,7 +141,7 @@ struct input_options {
     app.add_flag("--exif", decode.exif, "turn pictures as their EXIF orientation says");
   }
 
-  sp::network_input of(const sp::backbone& b) const {
+  sp::network_input of(const sp::any_backbone& b) const {
     sp::network_input in{.normalization = {b.mean, b.deviation},
                          .channels = int(b.config().channels),
                          .patch = int(b.config().patch),
@@ -153,7 +153,7 @@ struct input_options {
 };
 
 /// A function from a prepared picture to the tokens of its patches.
-inline auto patch_reader(const sp::backbone& b, const sp::network_input& in) {
+inline auto patch_reader(const sp::any_backbone& b, const sp::network_input& in) {
   return [&b, in](const sp::image& p) {
     const auto tokens = b.tokens(sp::batch_of(std::span(&p, 1), in.normalization));
     return sp::patches_of(sp::tokens_of_image(tokens.back(), 0), in.grid_of(p));
@@ -163,7 +163,7 @@ inline auto patch_reader(const sp::backbone& b, const sp::network_input& in) {
 /// What a run looks at to show what it learns: where it trains on generated scenes, others of them,
 /// with masks; else some of its own pictures.
 inline sp::gallery run_gallery(const std::vector<std::string>& data, const sp::source& pictures,
-                               const sp::backbone& b, const sp::neighborhood& which,
+                               const sp::any_backbone& b, const sp::neighborhood& which,
                                sp::index judged = 200, sp::index shown = 8) {
   input_options sizes;
   sizes.longest = int(28 * b.config().patch);
@@ -180,7 +180,7 @@ inline sp::gallery run_gallery(const std::vector<std::string>& data, const sp::s
 
 /// Looks at the gallery and keeps what is seen in RUN/snapshots.
 inline void keep_snapshot(const std::filesystem::path& run, const sp::gallery& from,
-                          const sp::backbone& b, const std::string& label, sp::index step,
+                          const sp::any_backbone& b, const std::string& label, sp::index step,
                           sp::index images) {
   sp::save_snapshot(run, sp::take_snapshot(from, patch_reader(b, from.input),
                                            {.label = label, .step = step, .images = images}));

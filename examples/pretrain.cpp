@@ -32,7 +32,7 @@ struct settings {
   long log_every = 10, save_every = 0;
   double max_bad = 0.001;
   std::size_t max_pixels = sp::decode_options{}.max_pixels;
-  bool plan_only = false;
+  bool plan_only = false, profile = false;
 };
 
 /// One option per field of the recipe.
@@ -133,6 +133,29 @@ void print_plan(const sp::recipe& r, const sp::architecture& arch, const sp::sch
              s.steps_per_epoch, programs::duration_text(double(s.steps * r.batch) / rate));
 }
 
+/// Where the time of the steps went, and the rate of what counts its operations beside that of a
+/// bare matrix product.
+void print_profile(const sp::profile& seen, int threads) {
+  auto stages = seen.stages();
+  std::sort(stages.begin(), stages.end(),
+            [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+  double all = 0;
+  for (const auto& s : stages) all += s.seconds;
+  const double most = measured_gflops(threads);
+  fmt::print("profile: {:<28} {:>8} {:>10} {:>7} {:>9} {:>6}\n", "op", "calls", "seconds", "share",
+             "GFLOP/s", "of max");
+  for (const auto& s : stages) {
+    fmt::print("profile: {:<28} {:>8} {:>10.3f} {:>6.1f}%", s.name, s.calls, s.seconds,
+               100 * s.seconds / all);
+    if (s.flops > 0)
+      fmt::print(" {:>9.1f} {:>5.0f}%", 1e-9 * s.flops / s.seconds,
+                 1e-7 * s.flops / s.seconds / most);
+    fmt::print("\n");
+  }
+  fmt::print("profile: in all {:.3f} s; a matrix product of 512^3 alone reaches {:.1f} GFLOP/s\n",
+             all, most);
+}
+
 void print_preset(const sp::recipe& r, const std::string& name) {
   const auto defaults = sp::recipe{}.text(), now = r.text();
   std::string changed;
@@ -187,6 +210,7 @@ int run(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--plan", s.plan_only, "print what the run would take, and end");
+  app.add_flag("--profile", s.profile, "end with a table of where the time went, by op");
   programs::common_options(app, common);
   recipe_options(app, r);
   if (const auto status = programs::parse(app, argc, argv)) return *status;
@@ -247,22 +271,25 @@ int run(int argc, char** argv) {
                           .stop = &stop_signal,
                           .command = programs::command_line(argc, argv),
                           .machine = machine(threads)};
+  sp::profile seen;
+  if (s.profile) options.watching = &seen;
   programs::run_pictures drawn(s.out, s.data, pictures, r);
   std::size_t unreadable = 0;
   const sp::run_observer observer{
-      .begun = [&](const sp::backbone& b, const sp::progress_mark& at) { drawn.begun(b, at); },
+      .begun = [&](const sp::any_backbone& b, const sp::progress_mark& at) { drawn.begun(b, at); },
       .stepped =
           [&](const sp::progress& p) {
             unreadable += p.unreadable.size();
             line.show(p);
           },
-      .reached = [&](const sp::backbone& b, const sp::progress_mark& at,
+      .reached = [&](const sp::any_backbone& b, const sp::progress_mark& at,
                      bool end) { drawn.reached(b, at, end); }};
   const sp::run_result result =
       sp::run_pretraining(arch, r, std::move(options), pictures, observer);
   line.end();
   if (result.how != sp::outcome::already_finished) drawn.report();
 
+  if (s.profile) print_profile(seen, threads);
   if (!result.save_problem.empty()) fmt::print(stderr, "pretrain: {}\n", result.save_problem);
   if (result.how == sp::outcome::already_finished) {
     if (!common.quiet) fmt::print(stderr, "pretrain: {} is finished, nothing to do\n", s.out);

@@ -16,10 +16,10 @@ class run_pictures {
                const sp::recipe& r)
       : out_(std::move(out)), data_(std::move(data)), pictures_(std::move(pictures)), recipe_(r) {}
 
-  void begun(const sp::backbone& network, const sp::progress_mark& at) {
+  void begun(const sp::any_backbone& network, const sp::progress_mark& at) {
     if (at.step == 0) take(network, at, "untrained");
   }
-  void reached(const sp::backbone& network, const sp::progress_mark& at, bool end) {
+  void reached(const sp::any_backbone& network, const sp::progress_mark& at, bool end) {
     take(network, at, end ? "trained" : "half way");
   }
 
@@ -32,7 +32,7 @@ class run_pictures {
   }
 
  private:
-  void take(const sp::backbone& network, const sp::progress_mark& at, const char* label) {
+  void take(const sp::any_backbone& network, const sp::progress_mark& at, const char* label) {
     const sp::neighborhood which{.k = recipe_.k, .radius = recipe_.radius, .edge = recipe_.edge};
     if (gallery_.pictures.empty()) gallery_ = run_gallery(data_, pictures_, network, which);
     spare([&] { keep_snapshot(out_, gallery_, network, label, at.step, at.images); });

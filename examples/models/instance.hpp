@@ -10,7 +10,7 @@ namespace selfpatch {
 
 /// A vit behind the interface; owned, or borrowed from a running training.
 template <vit_config C>
-class typed_backbone : public backbone {
+class typed_backbone : public any_backbone {
  public:
   using model = vit<C>;
   explicit typed_backbone(std::unique_ptr<model> m) : own_(std::move(m)), model_(own_.get()) {}
@@ -39,7 +39,7 @@ class typed_backbone : public backbone {
 };
 
 template <vit_config C>
-std::unique_ptr<backbone> instance<C>::read(const safetensors_file& file, context<cpu>* on) {
+std::unique_ptr<any_backbone> instance<C>::read(const safetensors_file& file, context<cpu>* on) {
   const weights_info info = inspect_weights(file);
   if (info.table() == 0)
     throw error(problem{.what = file.name(),
@@ -52,8 +52,8 @@ std::unique_ptr<backbone> instance<C>::read(const safetensors_file& file, contex
 }
 
 template <vit_config C>
-std::unique_ptr<backbone> instance<C>::untrained(std::uint64_t seed, index depth, index table,
-                                                 context<cpu>* on) {
+std::unique_ptr<any_backbone> instance<C>::untrained(std::uint64_t seed, index depth, index table,
+                                                     context<cpu>* on) {
   auto m = std::make_unique<vit<C>>(depth ? depth : C.depth, table ? table : C.table, on);
   initialize<float, cpu>(*m, seed, "backbone.");
   return std::make_unique<typed_backbone<C>>(std::move(m));

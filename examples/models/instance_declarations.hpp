@@ -7,8 +7,8 @@ namespace selfpatch {
 
 template <vit_config C>
 struct instance {
-  static std::unique_ptr<backbone> read(const safetensors_file& file, context<cpu>* on);
-  static std::unique_ptr<backbone> untrained(std::uint64_t seed, index depth, index table,
+  static std::unique_ptr<any_backbone> read(const safetensors_file& file, context<cpu>* on);
+  static std::unique_ptr<any_backbone> untrained(std::uint64_t seed, index depth, index table,
                                              context<cpu>* on);
 };
 

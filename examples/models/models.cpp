@@ -11,8 +11,8 @@ namespace {
 
 struct entry {
   const architecture* arch;
-  std::unique_ptr<backbone> (*read)(const safetensors_file&, context<cpu>*);
-  std::unique_ptr<backbone> (*untrained)(std::uint64_t, index, index, context<cpu>*);
+  std::unique_ptr<any_backbone> (*read)(const safetensors_file&, context<cpu>*);
+  std::unique_ptr<any_backbone> (*untrained)(std::uint64_t, index, index, context<cpu>*);
   run_result (*pretrain)(const recipe&, run_options, const source&, const run_observer&);
 };
 
@@ -85,7 +85,8 @@ void read_triple(const safetensors_file& file, const char* key, std::array<float
 
 const architecture& find_architecture(std::string_view name) { return *find(name).arch; }
 
-std::unique_ptr<backbone> load_backbone(const std::filesystem::path& weights, context<cpu>* on) {
+std::unique_ptr<any_backbone> load_backbone(const std::filesystem::path& weights,
+                                            context<cpu>* on) {
   const safetensors_file file(weights);
   const weights_info info = inspect_weights(file);
   const entry* chosen = nullptr;
@@ -109,14 +110,14 @@ std::unique_ptr<backbone> load_backbone(const std::filesystem::path& weights, co
   return b;
 }
 
-std::unique_ptr<backbone> untrained_backbone(std::string_view name, std::uint64_t seed, index depth,
-                                             index table, context<cpu>* on) {
+std::unique_ptr<any_backbone> untrained_backbone(std::string_view name, std::uint64_t seed,
+                                                 index depth, index table, context<cpu>* on) {
   auto b = find(name).untrained(seed, depth, table, on);
   b->name = std::string(name);
   return b;
 }
 
-std::unique_ptr<backbone> open_backbone(const std::string& what, context<cpu>* on) {
+std::unique_ptr<any_backbone> open_backbone(const std::string& what, context<cpu>* on) {
   const std::string_view prefix = "untrained:";
   if (!what.starts_with(prefix)) return load_backbone(what, on);
   std::string name = what.substr(prefix.size());

@@ -7,6 +7,7 @@
 #include <selfpatch/core/dtype.hpp>
 #include <selfpatch/core/error.hpp>
 #include <selfpatch/core/parallel.hpp>
+#include <selfpatch/core/profile.hpp>
 #include <selfpatch/core/random.hpp>
 #include <selfpatch/core/shape.hpp>
 #include <selfpatch/core/tensor.hpp>

@@ -227,6 +227,45 @@ inline constexpr bool is_variable<variable<X>> = true;
 
 }  // namespace detail
 
+namespace detail {
+
+/// What watches the computation an input belongs to.
+template <class X>
+profile* watching(const X& x) {
+  return x.on() ? x.on()->watching() : nullptr;
+}
+
+/// Floating point operations of an op that counts them.
+template <class Op, class... X>
+double flops(const Op& op, const X&... x) {
+  if constexpr (requires { op.flops(x...); })
+    return op.flops(x...);
+  else
+    return 0;
+}
+/// Of its backward pass: each product has two factors, unless the op says otherwise.
+template <class Op, class... X>
+double backward_flops(const Op& op, const X&... x) {
+  if constexpr (requires { op.backward_flops(x...); })
+    return op.backward_flops(x...);
+  else
+    return 2 * flops(op, x...);
+}
+
+template <class Op>
+std::string_view backward_name() {
+  static const std::string name = std::string(short_name<Op>()) + " backward";
+  return name;
+}
+
+template <class Op, class First, class... X>
+auto timed_forward(const Op& op, const First& first, const X&... x) {
+  return timed(watching(first), short_name<Op>(), flops(op, first, x...),
+               [&] { return op.forward(first, x...); });
+}
+
+}  // namespace detail
+
 /// The tensor behind a tensor, parameter or variable.
 template <class X>
 const auto& value_of(const X& x) {
@@ -236,9 +275,9 @@ const auto& value_of(const X& x) {
 template <class Op, class... X>
 auto apply(const Op& op, const X&... x) {
   if constexpr (!(detail::is_variable<X> || ...)) {
-    return std::move(op.forward(value_of(x)...).value);
+    return std::move(detail::timed_forward(op, value_of(x)...).value);
   } else {
-    auto [y, saved] = op.forward(value_of(x)...);
+    auto [y, saved] = detail::timed_forward(op, value_of(x)...);
     tape* on = nullptr;
     ((on = on ? on : detail::tape_of(x)), ...);
     const bool wanted = (detail::wants_gradient(x) || ...);
@@ -249,9 +288,12 @@ auto apply(const Op& op, const X&... x) {
             if (!recorded.has_gradient()) return;  // nothing downstream depends on it
             std::apply(
                 [&](const auto&... in) {
-                  op.backward(std::as_const(recorded.gradient()), saved,
-                              std::tie(value_of(in.get())...),
-                              std::tuple(detail::gradient(in.get())...));
+                  timed(detail::watching(recorded.value()), detail::backward_name<Op>(),
+                        detail::backward_flops(op, value_of(in.get())...), [&] {
+                          op.backward(std::as_const(recorded.gradient()), saved,
+                                      std::tie(value_of(in.get())...),
+                                      std::tuple(detail::gradient(in.get())...));
+                        });
                 },
                 inputs);
           });

@@ -10,6 +10,7 @@
 
 #include <selfpatch/core/error.hpp>
 #include <selfpatch/core/parallel.hpp>
+#include <selfpatch/core/profile.hpp>
 
 #include <cstring>
 #include <new>
@@ -90,6 +91,10 @@ class context {
   int threads() const { return pool_.threads(); }
   selfpatch::arena<Device>& arena() { return arena_; }
 
+  /// Ops applied from now on are timed; null: no longer.
+  void watch(profile* p) { watching_ = p; }
+  profile* watching() const { return watching_; }
+
   /// f(c) for c in 0 .. chunks-1; see thread_pool.
   template <class F>
   void parallel(index chunks, const F& f) {
@@ -99,6 +104,7 @@ class context {
  private:
   thread_pool pool_;
   selfpatch::arena<Device> arena_;
+  profile* watching_ = nullptr;
 };
 
 template <class Device>

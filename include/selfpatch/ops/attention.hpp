@@ -51,6 +51,13 @@ struct attention {
                                                            lse.data(), qkv.data(), dqkv->data());
   }
 
+  double flops(const auto& qkv) const {
+    const attention_shape s = measure(qkv);
+    return 4.0 * double(s.B * s.N) * double(s.N * s.W);
+  }
+  /// The scores are made again: five products where the forward pass has two.
+  double backward_flops(const auto& qkv) const { return 2.5 * flops(qkv); }
+
  private:
   attention_shape measure(const auto& qkv) const {
     return {qkv.extent(0), qkv.extent(1), qkv.extent(2) / 3, heads};

@@ -91,6 +91,14 @@ struct distill {
     return result{std::move(loss), std::tuple(std::move(dz), std::move(dW), std::move(norms))};
   }
 
+  /// Logits of both, and the gradients, which are made forward.
+  double flops(const auto& z, const auto& v, const auto&) const {
+    const double of_student = weight_gradients ? 3 : 2;
+    return 2.0 * double(v.size()) * (of_student * double(rows(z).rows) + double(teacher.z.rows));
+  }
+
+  double backward_flops(const auto&, const auto&, const auto&) const { return 0; }
+
   void backward(const auto& dloss, const auto& saved, const auto& in, const auto& d) const {
     const auto& [made_dz, made_dW, norms] = saved;
     const auto& [z, v, g] = in;

@@ -33,6 +33,10 @@ struct linear {
                                                       rows(dx), matrix(dw), data(dbias));
   }
 
+  double flops(const auto& x, const auto& w, const auto&) const {
+    return 2.0 * double(rows(x).rows) * double(w.size());
+  }
+
  private:
   template <class W>
   static auto matrix(W& w) {

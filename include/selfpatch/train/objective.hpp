@@ -2,7 +2,7 @@
 //
 // A method is a network type with
 //
-//   backbone                                        a vit
+//   backbone                                        a vit, or what models `backbone`
 //   has_patch_term
 //   student(crops, drop)  -> student_rows           recorded where the crops are variables
 //   teacher(crops, rule)  -> teacher_rows           tensors
@@ -19,7 +19,22 @@
 #include <selfpatch/nn/selfpatch_head.hpp>
 #include <selfpatch/nn/vit.hpp>
 
+#include <concepts>
+
 namespace selfpatch {
+
+/// What a network can be made of: a module from images (B, C, H, W) to tokens (B, N, width).
+/// `config` is a vit_config: a run reads width, heads, patch, channels and the usual depth from it.
+template <class B>
+concept backbone = requires(
+    const B& b, const typename B::images_type& images, context<typename B::device_type>* on,
+    const drop_path_draws<typename B::value_type, typename B::device_type>& drop) {
+  B(index(), index(), on);  // depth, side of the position table
+  { b.depth() } -> std::convertible_to<index>;
+  { B::grid_of(index(), index()) } -> std::convertible_to<grid>;
+  { b(images, drop) } -> std::same_as<typename B::tokens_type>;
+  { B::config.width } -> std::convertible_to<index>;
+};
 
 /// What a network is made with beside its type.
 struct network_config {

@@ -32,6 +32,7 @@ struct run_options {
   const std::atomic<int>* stop = nullptr;  ///< not 0: save and stop after the step at work
   std::string command;                     ///< for the log
   string_map machine;                      ///< for the log
+  profile* watching = nullptr;             ///< not null: collects the time of every op
 };
 
 /// After each step.
@@ -121,6 +122,7 @@ class pretraining {
     open_log();
     health_ = selfpatch::health(Network::has_patch_term, schedule_.momentum, schedule_.steps);
     loader_->seek(at_.step);
+    on_->watch(options_.watching);
     const auto began = clock::now();
     auto last = began, last_save = began;
     double waited = 0;

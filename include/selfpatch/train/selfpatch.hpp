@@ -13,24 +13,26 @@
 
 namespace selfpatch {
 
-template <vit_config C, class T = float, class D = cpu>
-struct selfpatch_network {
-  static_assert(!C.class_token && C.registers == 0,
+/// Over any backbone (train/objective.hpp says what it must have).
+template <backbone Backbone>
+struct selfpatch_over {
+  static_assert(Backbone::config.prefix() == 0,
                 "selfpatch_network: SelfPatch's backbone has no class token");
 
   static constexpr bool has_patch_term = true;
-  using value_type = T;
-  using device_type = D;
-  using backbone_type = vit<C, T, D>;
-  using crops_type = typename backbone_type::images_type;
-  using tokens_type = typename backbone_type::tokens_type;
-  using drop_type = drop_path_draws<T, D>;
+  static constexpr index width = Backbone::config.width;
+  using value_type = typename Backbone::value_type;
+  using device_type = typename Backbone::device_type;
+  using backbone_type = Backbone;
+  using crops_type = typename Backbone::images_type;
+  using tokens_type = typename Backbone::tokens_type;
+  using drop_type = drop_path_draws<value_type, device_type>;
 
   backbone_type backbone;
-  nn::selfpatch_head<T, D, C.width, C.heads> ca_head;
-  nn::projection_head<T, D, C.width> c_head, p_head;
+  nn::selfpatch_head<value_type, device_type, width, Backbone::config.heads> ca_head;
+  nn::projection_head<value_type, device_type, width> c_head, p_head;
 
-  explicit selfpatch_network(const network_config& n, context<D>* on = nullptr)
+  explicit selfpatch_over(const network_config& n, context<device_type>* on = nullptr)
       : backbone(n.depth, n.table, on),
         ca_head(on),
         c_head(n.image_head, on),
@@ -61,8 +63,8 @@ struct selfpatch_network {
   }
 
   auto teacher(const std::vector<crops_type>& crops, const patch_rule& rule) const {
-    teacher_rows<T, tokens_type, D> made;
-    std::vector<tensor<T, shape<dyn, C.width>, D>> image, patch;
+    teacher_rows<value_type, tokens_type, device_type> made;
+    std::vector<tensor<value_type, shape<dyn, width>, device_type>> image, patch;
     for (std::size_t i = 0; i < crops.size(); ++i) {
       made.tokens.push_back(backbone(crops[i]));
       const auto& x = made.tokens.back();
@@ -85,5 +87,9 @@ struct selfpatch_network {
     self.p_head.visit(self.p_head, at + "p_head.", f);
   }
 };
+
+/// Over a vision transformer.
+template <vit_config C, class T = float, class D = cpu>
+using selfpatch_network = selfpatch_over<vit<C, T, D>>;
 
 }  // namespace selfpatch

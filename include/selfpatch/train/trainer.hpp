@@ -149,7 +149,9 @@ class trainer {
     double squares = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (!all[i].gradient) continue;
-      const double s = kernel<op::clip, D>::squares(on_, all[i].gradient, all[i].size);
+      const double s = timed(watching(), "clip", 0, [&] {
+        return kernel<op::clip, D>::squares(on_, all[i].gradient, all[i].size);
+      });
       if (!std::isfinite(s) && report_.refused.empty())
         report_.refused = "gradient of " + all[i].name;
       norms[i] = std::sqrt(s);
@@ -174,6 +176,8 @@ class trainer {
   const step_config& config() const { return config_; }
 
  private:
+  profile* watching() const { return on_ ? on_->watching() : nullptr; }
+
   bool fixed_length(const std::string& name) const {
     const auto& head =
         name.find("p_head") != std::string::npos ? student.patch_head() : student.image_head();
@@ -274,10 +278,14 @@ class trainer {
         const op::adamw o{.lr = v.lr,
                           .weight_decay = p.decays() ? v.weight_decay : 0,
                           .clip = clip_coefficient(norm, config_.clip)};
-        kernel<op::adamw, D>::update(on_, o, ++adam_steps[i], p.gradient, p.value, adam_m[i].data(),
-                                     adam_v[i].data(), p.size);
+        timed(watching(), "adamw", 0, [&] {
+          kernel<op::adamw, D>::update(on_, o, ++adam_steps[i], p.gradient, p.value,
+                                       adam_m[i].data(), adam_v[i].data(), p.size);
+        });
       }
-      kernel<op::ema, D>::update(on_, op::ema{v.momentum}, p.value, teachers[i].value, p.size);
+      timed(watching(), "ema", 0, [&] {
+        kernel<op::ema, D>::update(on_, op::ema{v.momentum}, p.value, teachers[i].value, p.size);
+      });
     }
     center = std::move(next_center);
     patch_center = std::move(next_patch_center);
