@@ -335,14 +335,14 @@ inline void small_scale(recipe& r) {
   r.momentum = 0.99;
   r.momentum_end = 0.999;
   r.teacher_temp = r.warmup_teacher_temp = 0.03;
-  r.patch_teacher_temp = 0.045;
+  r.aggregate = aggregation::mean;  // docs/decisions/021
+  r.patch_teacher_temp = 0.088;
   r.drop_path = 0;
 }
 
 inline void photos(recipe& r) {
   small_scale(r);
   r.teacher_temp = r.warmup_teacher_temp = 0.02;
-  r.patch_teacher_temp = 0.04;
   r.cache_side = 112;
 }
 
@@ -354,10 +354,14 @@ inline void workstation(recipe& r) {
   r.epochs = 100;
   r.out_dim = 4096;
   r.patch_out_dim = 1024;
-  r.lr = 0.016;  // 5e-4 at batch 8
+  r.lr = 0.008;  // 2.5e-4 at batch 8
   r.momentum = 0.99;
   r.momentum_end = 0.999;
-  r.teacher_temp = r.warmup_teacher_temp = 0.03;
+  // 0.015 from the start narrowed to few prototypes, 0.03 to the end went uniform: docs/runs.md
+  r.warmup_teacher_temp = 0.03;
+  r.teacher_temp = 0.02;
+  r.warmup_teacher_temp_epochs = 30;
+  r.patch_teacher_temp = 0.03;
 }
 
 }  // namespace detail
