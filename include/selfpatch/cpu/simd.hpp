@@ -151,6 +151,21 @@ simd<T, Bytes> interleave(simd<T, Bytes> a, simd<T, Bytes> b, std::integer_seque
 
 }  // namespace detail
 
+/// The sums of W vectors, W = width: lane i is sum(r[i]), to the bit. The vectors are overwritten.
+template <class T, int Bytes>
+simd<T, Bytes> sums(simd<T, Bytes>* r) {
+  constexpr int W = simd<T, Bytes>::width;
+  constexpr auto lanes = std::make_integer_sequence<int, W>();
+  const auto halve = [&]<int Half>(std::integral_constant<int, Half>, const auto& next) {
+    unroll<Half>([&](auto i) {
+      r[i] = detail::interleave<0>(r[i], r[i + Half], lanes) + detail::interleave<1>(r[i], r[i + Half], lanes);
+    });
+    if constexpr (Half > 1) next(std::integral_constant<int, Half / 2>(), next);
+  };
+  halve(std::integral_constant<int, W / 2>(), halve);
+  return r[0];
+}
+
 /// Transposes the W x W matrix whose rows are r[0 .. W-1], W = width, in registers: log2(W) rounds of perfect shuffles.
 template <class T, int Bytes>
 void transpose_block(simd<T, Bytes>* r) {

@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 namespace selfpatch {
@@ -33,6 +34,11 @@ struct neighborhood {
 
   /// Candidates of a patch far from any border.
   constexpr index window() const { return (2 * radius + 1) * (2 * radius + 1) - !include_self; }
+  /// The most that a patch of the grid has: all distinct ones of a window, or the whole grid.
+  constexpr index most_candidates(grid g) const {
+    const index side = 2 * radius + 1;
+    return g.size() ? std::min(side, g.rows) * std::min(side, g.cols) - !include_self : 0;
+  }
 };
 
 /// Per patch its distinct candidates in ascending order, row by row; short rows end in -1.
@@ -40,37 +46,45 @@ struct neighbor_table {
   index width = 0;  ///< candidates per row
   std::vector<std::int32_t> candidates;
 
-  neighbor_table(grid g, const neighborhood& n) {
-    std::vector<std::vector<std::int32_t>> all;
-    for (index i = 0; i < g.size(); ++i) {
-      all.push_back(of_patch(g, n, i));
-      width = std::max(width, index(all.back().size()));
-    }
-    for (auto& row : all) {
-      row.resize(std::size_t(width), -1);
-      candidates.insert(candidates.end(), row.begin(), row.end());
-    }
+  neighbor_table(grid g, const neighborhood& n) : width(n.most_candidates(g)) {
+    candidates.assign(std::size_t(g.size() * width), -1);
+    const axis down(g.rows, n), across(g.cols, n);
+    std::int32_t* row = candidates.data();
+    for (index r = 0; r < g.rows; ++r)
+      for (index c = 0; c < g.cols; ++c, row += width) {
+        std::int32_t* next = row;
+        for (const std::int32_t i : down[r])
+          for (const std::int32_t j : across[c])
+            if (n.include_self || i != r || j != c) *next++ = std::int32_t(i * g.cols) + j;
+      }
   }
   const std::int32_t* row(index i) const { return candidates.data() + i * width; }
 
  private:
-  static std::vector<std::int32_t> of_patch(grid g, const neighborhood& n, index i) {
-    std::vector<std::int32_t> found;
-    for (index dr = -n.radius; dr <= n.radius; ++dr)
-      for (index dc = -n.radius; dc <= n.radius; ++dc) {
-        index r = i / g.cols + dr, c = i % g.cols + dc;
-        if (n.edge == border::torus) {
-          r = (r % g.rows + g.rows) % g.rows;
-          c = (c % g.cols + g.cols) % g.cols;
+  /// Per place along one side the distinct places within the radius, ascending. A window is the
+  /// product of two such lists, so it is ascending too.
+  class axis {
+   public:
+    axis(index size, const neighborhood& n) : first_(std::size_t(size + 1)) {
+      near_.reserve(std::size_t(size * std::min(size, 2 * n.radius + 1)));
+      for (index i = 0; i < size; ++i) {
+        for (index j = 0; j < size; ++j) {
+          const index d = i < j ? j - i : i - j;
+          if (d <= n.radius || (n.edge == border::torus && size - d <= n.radius))
+            near_.push_back(std::int32_t(j));
         }
-        const bool inside = r >= 0 && r < g.rows && c >= 0 && c < g.cols;
-        if (inside && (n.include_self || r * g.cols + c != i))
-          found.push_back(std::int32_t(r * g.cols + c));
+        first_[std::size_t(i + 1)] = near_.size();
       }
-    std::sort(found.begin(), found.end());
-    found.erase(std::unique(found.begin(), found.end()), found.end());
-    return found;
-  }
+    }
+    std::span<const std::int32_t> operator[](index i) const {
+      const std::size_t from = first_[std::size_t(i)];
+      return {near_.data() + from, first_[std::size_t(i + 1)] - from};
+    }
+
+   private:
+    std::vector<std::int32_t> near_;
+    std::vector<std::size_t> first_;  ///< where each place's list begins
+  };
 };
 
 /// What neighbor_topk finds.
@@ -141,7 +155,7 @@ struct kernel<op::neighbor_topk, reference> {
                            A* all) {
     const auto dot = [C](const T* a, const T* b) {
       A sum = 0;
-      for (index c = 0; c < C; ++c) sum += A(a[c]) * b[c];
+      for (index c = 0; c < C; ++c) sum += A(a[c]) * A(b[c]);
       return sum;
     };
     for (index b = 0; b < B; ++b)
