@@ -94,6 +94,118 @@ TEMPLATE_TEST_CASE(
   CHECK(others == 0);
 }
 
+namespace {
+
+/// Rows that invite trouble: zeros, huge, tiny, equal ones; with `broken` NaN, Inf and overflow
+/// too.
+auto troubled_features(sp::index B, sp::index N, sp::index C, bool broken) {
+  auto x = adversarial_tensor<float>(features(B, N, C), std::uint64_t(N * 8 + C));
+  for (sp::index i = 0; broken && i < B * N; ++i) {
+    float* row = rows(x).row(i);
+    if (i % 11 == 5) row[i % C] = std::numeric_limits<float>::quiet_NaN();
+    if (i % 13 == 6) row[i % C] = -std::numeric_limits<float>::infinity();
+    for (sp::index c = 0; i % 17 == 7 && c < C; ++c) row[c] *= 1e25f;
+  }
+  return x;
+}
+
+/// How many slots of the cpu differ from those of the reference, which were asked for all
+/// candidates. Another index is another choice unless the similarities are as good as equal.
+template <class X, class All>
+int other_slots(const X& x, sp::grid g, const sp::neighborhood& n, const All& all) {
+  const auto found = sp::neighbor_topk(x, g, n);
+  const sp::index K = found.index.extent(2), M = all.index.extent(2);
+  const auto close = [](float a, float b) {
+    return a == b || std::abs(a - b) < 1e-6f || (std::isnan(a) && std::isnan(b));
+  };
+  int others = K != std::min(n.k, M);
+  for (sp::index i = 0; i < x.extent(0) * g.size(); ++i) {
+    const std::int32_t *mine = found.index.data() + i * K, *whole = all.index.data() + i * M;
+    const float *similarity = found.similarity.data() + i * K, *of = all.similarity.data() + i * M;
+    for (sp::index s = 0; s < K; ++s) {
+      const sp::index at = std::find(whole, whole + M, mine[s]) - whole;
+      const bool again = mine[s] >= 0 && std::find(mine, mine + s, mine[s]) != mine + s;
+      others += at == M || again || !close(similarity[s], of[s]);
+      others += mine[s] != whole[s] && (at == M || of[at] == of[s] || !close(of[at], of[s]));
+    }
+  }
+  return others;
+}
+
+/// Sums what f(grid, neighborhood) counts, over grids up to `side`, radius, border, self or not.
+template <class F>
+int count_over_grids(sp::index side, const F& f) {
+  int count = 0;
+  for (sp::index h = 1; h <= side; ++h)
+    for (sp::index w = 1; w <= side; ++w)
+      for (const sp::index radius : {1, 2})
+        for (const auto edge : borders)
+          for (const bool self : {false, true})
+            count += f(sp::grid{h, w},
+                       sp::neighborhood{.radius = radius, .edge = edge, .include_self = self});
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("neighbor_topk finds on the cpu what the reference finds, on every grid up to 9 x 9",
+          "[ops][neighbor_topk]") {
+  CHECK(count_over_grids(9, [](sp::grid g, sp::neighborhood n) {
+          int others = 0;
+          for (const bool broken : {false, true}) {
+            const auto x = troubled_features(2, g.size(), 5 + 14 * (g.cols % 2), broken);
+            n.k = n.window();
+            const auto all = sp::neighbor_topk(on_device<sp::reference>(x), g, n);
+            for (n.k = 1; n.k <= n.window(); ++n.k) others += other_slots(x, g, n, all);
+          }
+          return others;
+        }) == 0);
+}
+
+TEST_CASE("neighbor_topk orders equal rows by number wherever they lie", "[ops][neighbor_topk]") {
+  // Rows that a float cannot sum exactly: only the same order of sums makes their similarities
+  // equal.
+  CHECK(count_over_grids(7, [](sp::grid g, sp::neighborhood n) {
+          auto x = random_tensor<float>(features(1, g.size(), 37), std::uint64_t(g.size()));
+          for (sp::index i = 0; i < g.size(); ++i)
+            if (i % 3) std::copy_n(rows(x).row(i % 2), 37, rows(x).row(i));
+          n.k = n.window();
+          const auto found = sp::neighbor_topk(x, g, n);
+          const sp::index K = found.index.extent(2);
+          int wrong = 0;
+          for (sp::index s = 0; s + 1 < g.size() * K; ++s) {
+            const std::int32_t a = found.index.data()[s], b = found.index.data()[s + 1];
+            if ((s + 1) % K == 0 || b < 0) continue;
+            const bool same = std::equal(rows(x).row(a), rows(x).row(a) + 37, rows(x).row(b));
+            wrong += same && !(a < b);
+          }
+          return wrong;
+        }) == 0);
+}
+
+TEST_CASE("neighbor_topk of bf16 on the cpu is that of the reference", "[ops][neighbor_topk]") {
+  for (const int C : {1, 16, 40}) {
+    const auto x = random_tensor<sp::bf16>(features(2, 35, C), std::uint64_t(C));
+    for (const auto edge : borders) {
+      sp::neighborhood n{.k = 8, .edge = edge};
+      const auto all = sp::neighbor_topk(on_device<sp::reference>(x), {7, 5}, n);
+      for (n.k = 1; n.k <= 8; ++n.k) CHECK(other_slots(x, {7, 5}, n, all) == 0);
+    }
+  }
+}
+
+TEST_CASE("neighbor_topk takes any radius", "[ops][neighbor_topk]") {
+  for (const auto edge : borders) {
+    const auto x = random_tensor<float>(features(1, 99, 20));
+    sp::neighborhood n{.k = 48, .radius = 3, .edge = edge};
+    const auto all = sp::neighbor_topk(on_device<sp::reference>(x), {9, 11}, n);
+    for (const int k : {1, 4, 7, 20, 48}) {
+      n.k = k;
+      CHECK(other_slots(x, {9, 11}, n, all) == 0);
+    }
+  }
+}
+
 TEST_CASE("neighbor_table lists each candidate once, in ascending order", "[ops][neighbor_topk]") {
   // corners and edges of 6 x 6 and 14 x 14 on a torus, radius 1
   const auto row = [](sp::index side, sp::index i) {
@@ -166,14 +278,26 @@ TEST_CASE("neighbor_topk does not overflow on long rows or vanish on short ones"
 
 TEST_CASE("neighbor_topk has the same bits for any number of threads",
           "[ops][neighbor_topk][parallel]") {
-  const auto x = random_tensor<float>(features(7, 196, 48));
-  const auto one = sp::neighbor_topk(x, {14, 14}, {});
-  for (int threads = 1; threads <= 4; ++threads) {
-    sp::context<sp::cpu> on(threads);
-    const auto found = sp::neighbor_topk(on_device(x, &on), {14, 14}, {});
-    CHECK(largest_difference(found.index, one.index) == 0);
-    CHECK(largest_difference(found.similarity, one.similarity) == 0);
-  }
+  for (const sp::grid g : {sp::grid{14, 14}, {1, 1}, {2, 9}, {9, 2}, {5, 18}, {23, 3}})
+    for (const auto edge : borders)
+      for (const sp::index radius : {1, 2})
+        for (const sp::index k : {4, 8}) {
+          const sp::neighborhood n{.k = k, .radius = radius, .edge = edge};
+          for (const sp::index B : {1, 7}) {
+            const auto x = troubled_features(B, g.size(), 50, true);
+            const auto one = sp::neighbor_topk(x, g, n);
+            int other_bits = 0;
+            for (int threads = 1; threads <= 4; ++threads) {
+              sp::context<sp::cpu> on(threads);
+              const auto found = sp::neighbor_topk(on_device(x, &on), g, n);
+              for (sp::index i = 0; i < one.index.size(); ++i)
+                other_bits += found.index.data()[i] != one.index.data()[i] ||
+                              std::bit_cast<std::uint32_t>(found.similarity.data()[i]) !=
+                                  std::bit_cast<std::uint32_t>(one.similarity.data()[i]);
+            }
+            CHECK(other_bits == 0);
+          }
+        }
 }
 
 TEST_CASE("neighbor_topk refuses a k beyond the window and a grid of another size",
