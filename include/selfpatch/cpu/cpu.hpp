@@ -6,6 +6,7 @@
 #include <selfpatch/cpu/gelu.hpp>
 #include <selfpatch/cpu/layer_norm.hpp>
 #include <selfpatch/cpu/linear.hpp>
+#include <selfpatch/cpu/neighbor_attention.hpp>
 #include <selfpatch/cpu/neighbor_topk.hpp>
 #include <selfpatch/cpu/plain.hpp>
 #include <selfpatch/cpu/weight_norm.hpp>

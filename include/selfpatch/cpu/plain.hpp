@@ -4,6 +4,7 @@
 
 #include <selfpatch/ops/adamw.hpp>
 #include <selfpatch/ops/add.hpp>
+#include <selfpatch/ops/class_attention.hpp>
 #include <selfpatch/ops/clip.hpp>
 #include <selfpatch/ops/drop_path.hpp>
 #include <selfpatch/ops/ema.hpp>
@@ -11,7 +12,6 @@
 #include <selfpatch/ops/l2_normalize.hpp>
 #include <selfpatch/ops/layer_scale.hpp>
 #include <selfpatch/ops/mean_rows.hpp>
-#include <selfpatch/ops/neighbor_attention.hpp>
 #include <selfpatch/ops/neighbor_mean.hpp>
 #include <selfpatch/ops/patchify.hpp>
 #include <selfpatch/ops/tokens.hpp>
@@ -38,8 +38,6 @@ template <>
 struct kernel<op::layer_scale, cpu> : kernel<op::layer_scale, reference> {};
 template <>
 struct kernel<op::mean_rows, cpu> : kernel<op::mean_rows, reference> {};
-template <>
-struct kernel<op::neighbor_attention, cpu> : kernel<op::neighbor_attention, reference> {};
 template <>
 struct kernel<op::neighbor_mean, cpu> : kernel<op::neighbor_mean, reference> {};
 template <>
