@@ -7,6 +7,7 @@
 #pragma once
 
 #include <selfpatch/cpu/neighbor_topk.hpp>
+#include <selfpatch/cpu/plain.hpp>
 
 #include "parity_files.hpp"
 #include "parity_operation.hpp"

@@ -18,6 +18,7 @@
 #include <selfpatch/ops/mean_rows.hpp>
 #include <selfpatch/ops/neighbor_attention.hpp>
 #include <selfpatch/ops/neighbor_mean.hpp>
+#include <selfpatch/ops/neighbor_similarity.hpp>
 #include <selfpatch/ops/neighbor_topk.hpp>
 #include <selfpatch/ops/patchify.hpp>
 #include <selfpatch/ops/tokens.hpp>

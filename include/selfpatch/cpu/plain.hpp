@@ -13,6 +13,7 @@
 #include <selfpatch/ops/layer_scale.hpp>
 #include <selfpatch/ops/mean_rows.hpp>
 #include <selfpatch/ops/neighbor_mean.hpp>
+#include <selfpatch/ops/neighbor_similarity.hpp>
 #include <selfpatch/ops/patchify.hpp>
 #include <selfpatch/ops/tokens.hpp>
 
@@ -40,6 +41,8 @@ template <>
 struct kernel<op::mean_rows, cpu> : kernel<op::mean_rows, reference> {};
 template <>
 struct kernel<op::neighbor_mean, cpu> : kernel<op::neighbor_mean, reference> {};
+template <>
+struct kernel<op::neighbor_similarity, cpu> : kernel<op::neighbor_similarity, reference> {};
 template <>
 struct kernel<op::slice_tokens, cpu> : kernel<op::slice_tokens, reference> {};
 template <index Patch>

@@ -200,16 +200,4 @@ struct kernel<op::neighbor_topk, reference> {
   }
 };
 
-/// The similarities of all candidates of neighbor_table, (B, N, table.width); -inf for empty slots.
-template <class X>
-auto neighbor_similarity(const X& x, grid g, const neighborhood& n) {
-  using T = sum_of<value_of_t<X>>;
-  const neighbor_table table(g, n);
-  tensor<T, shape<dyn, dyn, dyn>, device_of<X>> all(
-      shape<dyn, dyn, dyn>(x.extent(0), x.extent(1), table.width));
-  kernel<op::neighbor_topk, reference>::similarities(x.data(), x.extent(0), x.extent(1),
-                                                     x.extent(2), table, all.data());
-  return all;
-}
-
 }  // namespace selfpatch
