@@ -1,14 +1,18 @@
 // machine: what this machine can do at most, measured in the process that is being benchmarked, and rates against it.
 #pragma once
 
+#include <selfpatch/core/parallel.hpp>
 #include <selfpatch/cpu/simd.hpp>
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <vector>
 
 namespace bench {
@@ -71,6 +75,35 @@ inline double copy_bandwidth() {
   return bandwidth;
 }
 
+/// Memory that no cache holds: inputs are rotated through as much.
+inline constexpr std::size_t beyond_caches = std::size_t(512) << 20;
+
+/// Bytes per second that so many threads read in order from memory that no cache holds.
+inline double read_bandwidth(int threads) {
+  using V = selfpatch::simd<float>;
+  constexpr selfpatch::index floats = beyond_caches / sizeof(float), chunks = 64, step = 8 * V::width;
+  const std::vector<float> from(std::size_t(floats) + step, 1.0f);
+  const float* start = from.data();
+  while (reinterpret_cast<std::uintptr_t>(start) % sizeof(V)) ++start;
+  selfpatch::thread_pool pool(threads);
+  double best = 1e30;
+  for (int round = 0; round < 5; ++round) {
+    const auto began = std::chrono::steady_clock::now();
+    const double processor = thread_seconds();
+    pool(chunks, [&](selfpatch::index c) {
+      V s[8];
+      for (V& v : s) v = V(0.0f);
+      const float *p = start + c * (floats / chunks), *end = p + floats / chunks;
+      for (; p < end; p += step) selfpatch::unroll<8>([&](auto i) { s[i] += V::load(p + i * V::width); });
+      float total = sum(((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
+      benchmark::DoNotOptimize(total);
+    });
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - began;
+    best = std::min(best, threads == 1 ? thread_seconds() - processor : wall.count());
+  }
+  return beyond_caches / best;
+}
+
 /// Declares what one iteration computes and moves: rates, and their share of what `threads` threads could do at most.
 template <class T>
 void declare(benchmark::State& state, double flops, double bytes, int threads = 1) {
@@ -84,6 +117,19 @@ void declare(benchmark::State& state, double flops, double bytes, int threads = 
     state.counters["GB/s"] = Counter(1e-9 * bytes, rate);
     state.counters["%copy"] = Counter(100 * bytes / copy_bandwidth(), rate);
   }
+}
+
+/// The same for what mostly reads: against reading alone, and against the operations of all threads.
+template <class T>
+void declare_reads(benchmark::State& state, double flops, double bytes, int threads = 1) {
+  using benchmark::Counter;
+  static std::map<int, double> measured;
+  if (!measured.contains(threads)) measured[threads] = read_bandwidth(threads);
+  constexpr auto rate = Counter::kIsIterationInvariantRate;
+  state.counters["GFLOP/s"] = Counter(1e-9 * flops, rate);
+  state.counters["%peak"] = Counter(100 * flops / (threads * fma_peak<T>()), rate);
+  state.counters["GB/s"] = Counter(1e-9 * bytes, rate);
+  state.counters["%read"] = Counter(100 * bytes / measured[threads], rate);
 }
 
 }  // namespace bench

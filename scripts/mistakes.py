@@ -73,14 +73,13 @@ MISTAKES = [
            "      const auto& p = all[i];\n"
            "      kernel<op::ema, D>::update(on_, op::ema{v.momentum}, p.value, teachers[i].value, p.size);\n")]),
     ("patch itself among its neighbors", [TINY_F32],
-     [edit("ops/neighbor_topk.hpp", "(n.include_self || r * g.cols + c != i)", "(true || n.include_self || c != i)")]),
+     [edit("cpu/neighbor_topk.hpp", "if (dr == 0 && dc == 0 && !of.n.include_self) continue;", "")]),
     ("neighbors by dot product, not cosine", [TINY_F32],
-     [edit("cpu/neighbor_topk.hpp", " / (lengths[i] * lengths[j])", "")]),
+     [edit("cpu/neighbor_topk.hpp", "(V::load(line + c) / (V::load(own + c) * V::load(other + c)))", "V::load(line + c)")]),
     ("clamped border taken for a torus", [CLAMPED],
-     [edit("ops/neighbor_topk.hpp", "if (n.edge == border::torus) {", "if (n.edge == border::torus || true) {")]),
+     [edit("cpu/neighbor_topk.hpp", "g, o.which, first, end - first", "g, neighborhood{o.which.k, o.which.radius}, first, end - first")]),
     ("empty slots attended to as zero vectors", [CLAMPED],
-     [edit("ops/class_attention.hpp", "j && at.token(j - 1) < 0 ? T(0) : T(std::exp(A(prob[j]) - peak))",
-           "T(std::exp((j && at.token(j - 1) < 0 ? A(0) : A(prob[j])) - peak))")]),
+     [edit("cpu/neighbor_attention.hpp", "p[at(slot, h) + i] = -std::numeric_limits<T>::infinity();", "p[at(slot, h) + i] = T(0);")]),
     ("student aggregates neighbors too", [TINY_F32],
      [edit("nn/selfpatch_head.hpp", "return std::pair(norm(image), norm(tokens));",
            "const index side = index(std::lround(std::sqrt(double(tokens.extent(1)))));"
