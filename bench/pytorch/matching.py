@@ -172,7 +172,7 @@ class Ours:
     """bin/microbench: short repetitions, of which the median counts."""
 
     def __init__(self, o):
-        self.form, self.rounds, self.peak, self.read = "ours", [], 0.0, 0.0
+        self.form, self.rounds, self.peak = "ours", [], 0.0
         self.command = [o.ours, "--benchmark_filter=^neighbor_topk/asked", f"--benchmark_min_time={o.seconds / 15:.3f}",
                         "--benchmark_repetitions=15", "--benchmark_format=json"]
         self.clock = "cpu_time" if o.threads == 1 else "real_time"
@@ -187,7 +187,6 @@ class Ours:
             sys.exit(f"matching.py: {self.command[0]} ended with {os.waitstatus_to_exitcode(status)}")
         runs = [run for run in json.loads(said)["benchmarks"] if run["run_type"] == "iteration"]
         self.rounds.append(statistics.median(run[self.clock] for run in runs))
-        self.read = max(self.read, statistics.median(run["%read"] for run in runs))
         self.peak = used.ru_maxrss / 1024
 
 
@@ -232,7 +231,6 @@ def main():
     for one in [ours, *peers]:
         print(f"  {one.form:16} {us(one):9.2f}  ({min(one.rounds) / o.batch:.2f} .. {max(one.rounds) / o.batch:.2f})"
               f"  {us(one) / us(ours):7.1f} x ours", file=sys.stderr)
-    print(f"  ours reaches {ours.read:.0f} % of the read bandwidth", file=sys.stderr)
     for name, peer in (("original", peers[0]), ("tuned", min(tuned, key=us))):
         print(f"ratio matching {o.arch} batch={o.batch} threads={o.threads} precision={o.precision} peer={name} "
               f"{us(peer) / us(ours):.2f} (ours {us(ours):.2f}, peer {us(peer):.2f} us/map, "

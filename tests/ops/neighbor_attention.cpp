@@ -84,7 +84,7 @@ TEST_CASE("neighbor_attention's cpu kernel agrees with the reference at all smal
   for (const int B : {1, 3})
     for (const int N : {1, 2, 7})
       for (const int K : {1, 2, 4, 8})
-        for (const int P : {1, 5, 16}) {
+        for (const int P : {1, 5, 16, 35}) {
           const auto c = random_choice(B, N, K);
           const auto [q, k0, v0, k, v] = inputs<float>(K == 2 ? 1 : B * N, B, N, 2 * P);
           worst = std::max(worst, disagreement(with(c), q, k0, v0, k, v));

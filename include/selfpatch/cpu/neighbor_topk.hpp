@@ -72,12 +72,17 @@ struct band {
 
   // ---- dots
 
+  // Channels per step: a register of them, in one vector of sums' type or, of bf16, in two.
+  static constexpr int parts = sizeof(A) / sizeof(T);
+  static constexpr index step = parts * W;
+
+  /// Every second bf16 from p (Part 0) or p + 1 (Part 1) on; of other types the W at p.
+  template <int Part>
   static V load(const T* p) {
     if constexpr (std::is_same_v<T, bf16>) {
-      typedef std::uint16_t half __attribute__((vector_size(sizeof(V) / 2)));
-      half upper;
-      std::memcpy(&upper, p, sizeof upper);
-      return V::from_bits(__builtin_convertvector(upper, typename V::integers) << 16);
+      typename V::integers both;
+      std::memcpy(&both, p, sizeof both);
+      return V::from_bits(Part == 0 ? both << 16 : both & -65536);
     } else {
       return V::load(p);
     }
@@ -106,21 +111,24 @@ struct band {
     vector sum[planes][P];
     unroll<planes>([&](auto p) { unroll<P>([&](auto i) { sum[p][i] = vector{}; }); });
     index k = 0;
-    for (; k + W <= C; k += W) {
-      for (int i = 0; i < P; ++i) __builtin_prefetch(soon + P * k + i * W, 0, 2);
+    const auto multiply_part = [&](auto part) __attribute__((always_inline)) {
       vector a[P + Radius];
-      unroll<P + Radius>([&](auto i) { a[i] = load(own[i] + k).v; });
+      unroll<P + Radius>([&](auto i) { a[i] = load<part>(own[i] + k).v; });
       unroll<P>(
           [&](auto i) { unroll<Radius + 1>([&](auto dc) { sum[dc][i] += a[i] * a[i + dc]; }); });
       unroll<Radius>([&](auto r) {
         unroll<P + 2 * Radius>([&](auto j) {
-          const vector b = load(below[r][j] + k).v;
+          const vector b = load<part>(below[r][j] + k).v;
           unroll<P>([&](auto i) {
             constexpr int dc = j - Radius - i;
             if constexpr (dc >= -Radius && dc <= Radius) sum[(r + 1) * side + dc][i] += a[i] * b;
           });
         });
       });
+    };
+    for (; k + step <= C; k += step) {
+      for (int i = 0; i < P; ++i) __builtin_prefetch(soon + P * k + i * step, 0, 2);
+      unroll<parts>(multiply_part);
     }
     unroll<planes>(
         [&](auto p) { unroll<P>([&](auto i) { V(sum[p][i]).store(out + (p * W + i) * W); }); });
@@ -134,8 +142,10 @@ struct band {
       const T *a = patch(q, c), *b = patch(q + down(p), c + right(p));
       V s = k ? V::load(out) : V(A(0));
       index m = k;
-      for (; m + W <= C; m += W) s = fma(load(a + m), load(b + m), s);
-      if (m < C) s = fma(load(a + m, C - m), load(b + m, C - m), s);
+      for (; m + step <= C; m += step)
+        unroll<parts>([&](auto part) { s = fma(load<part>(a + m), load<part>(b + m), s); });
+      for (; m < C; m += W)
+        s = fma(load(a + m, std::min(W, C - m)), load(b + m, std::min(W, C - m)), s);
       s.store(out);
     }
   }
