@@ -34,10 +34,9 @@ struct near {
         to(n.edge == border::torus ? std::min(n.radius, size / 2) : n.radius) {}
 };
 
-/// Rows first .. first+count-1 of an image's grid. Planes are numbers per patch: plane p = dr
-/// (2R+1)
-/// + dc holds the dots, then the similarities, with the patch dr rows below and dc columns to the
-/// right; 0 with itself. They reach R rows and columns beyond the band, wrapped around.
+/// Rows first .. first+count-1 of an image's grid. Planes are numbers per patch: plane p holds the
+/// dots, then the similarities, with the patch dr rows below and dc columns to the right,
+/// p = dr (2R+1) + dc; plane 0 with itself. They reach R rows and columns beyond the band, wrapped.
 template <class T>
 struct band {
   using A = sum_of<T>;
