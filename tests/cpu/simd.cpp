@@ -132,4 +132,17 @@ TEST_CASE("unroll calls with constants, in order", "[cpu][simd]") {
   CHECK(seen.size() == 5);
 }
 
+TEMPLATE_LIST_TEST_CASE("simd's sums of many vectors are the sums of each, to the bit", "[cpu][simd]", every_vector) {
+  using V = TestType;
+  using T = typename V::value_type;
+  V r[V::width], before[V::width];
+  for (int i = 0; i < V::width; ++i) {
+    T lanes[V::width];
+    for (int j = 0; j < V::width; ++j) lanes[j] = T(1) / T(1 + i * 7 + j * j);  // which no order sums exactly
+    before[i] = r[i] = V::load(lanes);
+  }
+  const V all = sums(r);
+  for (int i = 0; i < V::width; ++i) CHECK(all[i] == sum(before[i]));
+}
+
 }  // namespace selfpatch
