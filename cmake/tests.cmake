@@ -60,6 +60,7 @@ if(build_tests)
   endif()
   if(TARGET test_simt)
     target_include_directories(test_simt BEFORE PRIVATE tests/simt kernels)
+    target_compile_options(test_simt PRIVATE -Wno-unknown-pragmas) # "unroll" speaks to the CUDA compiler
   endif()
 endif()
 
