@@ -21,7 +21,7 @@
 #endif
 #endif
 #if defined(SIMT_ASAN)
-#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/asan_interface.h>
 #endif
 
 namespace simt {
@@ -74,6 +74,9 @@ inline void prepare(fiber& f, char* stack, std::size_t bytes, void (*entry)()) {
   f.stack = stack;
   f.bytes = bytes;
   f.shadow = nullptr;
+#if defined(SIMT_ASAN)
+  __asan_unpoison_memory_region(stack, bytes);  // frames of a fiber that never returned
+#endif
   prepare_machine(f.machine, stack, bytes, entry);
 }
 
