@@ -59,6 +59,7 @@ __device__ __forceinline__ void add_up(const T* x, int channels, int mine, int m
     row[i] = x + long(patch(least(m + i, count - 1))) * channels;
 
   float sum[2 * at_once] = {};  // dots, then squares
+#pragma unroll 1
   for (int c = lane() * values; c < channels; c += warp_size * values) {
     float own[values];
     load_floats(x + long(mine) * channels + c, own);
@@ -106,6 +107,7 @@ __global__ void __launch_bounds__(any_shape::warps* warp_size)
   const float own_squares = load_shared(&sum[self].squares);
   __syncwarp();
   auto* key = reinterpret_cast<rank_key*>(sum);
+#pragma unroll 1  // once, but for windows of more than 32
   for (int m = lane(); m < count; m += warp_size) {
     const float dot = load_shared(&sum[m].dot), squares = load_shared(&sum[m].squares);
     const bool candidate = m != self || w.include_self;
@@ -114,6 +116,7 @@ __global__ void __launch_bounds__(any_shape::warps* warp_size)
   }
   __syncwarp();
 
+#pragma unroll 1
   for (int m = lane(); m < count; m += warp_size) {
     const rank_key own = load_shared(&key[m]);
     int rank = 0;
