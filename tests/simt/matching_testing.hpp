@@ -49,13 +49,13 @@ auto random_input(sp::index images, sp::grid g, sp::index channels, std::uint64_
   });
 }
 
-/// Rows of +-1: sums are exact and many similarities equal.
+/// Rows of +-1 in four pieces: sums are exact and many similarities equal.
 template <class T>
 auto tied_input(sp::index images, sp::grid g, sp::index channels, std::uint64_t seed = 5) {
   sp::random draw(seed, sp::purpose::test);
   int sign = 1;
   return matching_input<T>(images, g, channels, [&](sp::index, sp::index c) {
-    if (c % (channels / 4) == 0) sign = draw.below(2) ? 1 : -1;  // in four pieces
+    if (c % (channels / 4) == 0) sign = draw.below(2) ? 1 : -1;
     return sign;
   });
 }
@@ -100,8 +100,8 @@ double deviation(const matching_output& out, const matching_input<T>& in,
       }
       const auto* candidates = table.row(p % size);
       const auto m = std::find(candidates, candidates + table.width, found) - candidates;
-      if (m == table.width || found < 0 || std::count(seen.begin(), seen.end(), found))
-        return infinite;
+      const bool again = std::count(seen.begin(), seen.end(), found) > 0;
+      if (m == table.width || found < 0 || again) return infinite;
       seen.push_back(found);
       const double own = all.data()[p * table.width + m];
       const double best = expected.similarity.data()[p * K + s];
