@@ -68,7 +68,7 @@ endif()
 find_program(SELFPATCH_PYTHON python3)
 if(SELFPATCH_PYTHON AND NOT SELFPATCH_SANITIZE)
   foreach(check tests/house/headers tests/house/refusals tests/house/snippets tests/house/consumer
-                tests/house/packaging tests/house/checkers tests/house/style bench/compile/budgets)
+                tests/house/packaging tests/house/checkers tests/house/style tests/house/cuda bench/compile/budgets)
     get_filename_component(name ${check} NAME)
     add_test(NAME ${name} COMMAND ${SELFPATCH_PYTHON} ${check}.py --compiler ${CMAKE_CXX_COMPILER}
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

@@ -174,6 +174,7 @@ fi
 if ! $quick; then
   check tests/house/consumer
   check tests/house/packaging
+  check tests/house/cuda --jobs "$jobs"
   check bench/compile/budgets
   [ -x scripts/fuzz.sh ] && limit=2400 once fuzz "short fuzz of every reader" scripts/fuzz.sh 20
   [ -x scripts/crash_test.sh ] && once crash "kill -9 and a full disk" scripts/crash_test.sh 3
