@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything the project checks, from a bare Debian 12 on.
 #
-#   scripts/test.sh              build, tests, headers, refusals, layers, snippets, consumer, budgets, fixtures, fuzz
-#   scripts/test.sh --quick      the same without what takes long: consumer, packages, budgets, clang, fuzz, demo
+#   scripts/test.sh              build, tests, headers, refusals, layers, snippets, consumer, budgets, fixtures, fuzz, kernels
+#   scripts/test.sh --quick      the same without what takes long: consumer, packages, nvcc, budgets, clang, fuzz, demo
 #   scripts/test.sh --sanitize   also the whole suite under ASan and UBSan, and threads under TSan
 #
 # A Catch2 case, a header, a refusal, a snippet, a fixture each count one. What failed is named above the last line,
@@ -175,6 +175,7 @@ if ! $quick; then
   check tests/house/consumer
   check tests/house/packaging
   check tests/house/cuda --jobs "$jobs"
+  once mutants "faults planted in kernels are found" python3 scripts/mutate_kernels.py --quick --jobs "$jobs"
   check bench/compile/budgets
   [ -x scripts/fuzz.sh ] && limit=2400 once fuzz "short fuzz of every reader" scripts/fuzz.sh 20
   [ -x scripts/crash_test.sh ] && once crash "kill -9 and a full disk" scripts/crash_test.sh 3

@@ -14,13 +14,35 @@
 
 namespace sp = selfpatch;
 
+#if defined(__CUDACC__)
+/// Memory that both sides see.
+template <class T>
+struct managed {
+  using value_type = T;
+  T* allocate(std::size_t n) {
+    void* p = nullptr;
+    sp::device_code::check(cudaMallocManaged(&p, n * sizeof(T)));
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, std::size_t) { cudaFree(p); }
+  bool operator==(const managed&) const { return true; }
+};
+template <class T>
+using device_vector = std::vector<T, managed<T>>;
+inline void synchronize() { sp::device_code::check(cudaDeviceSynchronize()); }
+#else
+template <class T>
+using device_vector = std::vector<T>;
+inline void synchronize() {}
+#endif
+
 using features = sp::shape<sp::dyn, sp::dyn, sp::dyn>;
 
 template <class T>
 struct matching_input {
   sp::index images, channels;
   sp::grid grid;
-  std::vector<T> x;
+  device_vector<T> x;
   sp::tensor<double, features, sp::reference> exact;  // x as it is
 
   template <class F>
@@ -61,11 +83,12 @@ auto tied_input(sp::index images, sp::grid g, sp::index channels, std::uint64_t 
 }
 
 struct matching_output {
-  std::vector<std::int32_t> index;
-  std::vector<float> similarity;
+  static constexpr int unwritten = -777;
+  device_vector<std::int32_t> index;
+  device_vector<float> similarity;
 
   matching_output(sp::index patches, sp::index k)
-      : index(std::size_t(patches * k), -777),
+      : index(std::size_t(patches * k), unwritten),
         similarity(std::size_t(patches * k), std::numeric_limits<float>::quiet_NaN()) {}
   bool operator==(const matching_output& other) const {
     return index == other.index &&
