@@ -2,10 +2,11 @@
 //
 //   neighbor_topk [--choices]
 //
-// One line per shape and kernel: median time, the difference of two series, and the share of the rate
-// at which the same device copies memory, measured first. Inputs are rotated beyond the second-level
-// cache. Bytes are those of docs/kernels/neighbor_topk.md: the features once, 8 bytes per neighbor.
-// With --choices the last thing printed is kernels/selfpatch/cuda/neighbor_topk/choices.cuh.
+// One line per shape and kernel: median time, the difference of two series, and the share of the
+// rate at which the same device copies memory, measured first. Inputs are rotated beyond the
+// second-level cache. Bytes are those of docs/kernels/neighbor_topk.md: the features once, 8 bytes
+// per neighbor. With --choices the last thing printed is
+// kernels/selfpatch/cuda/neighbor_topk/choices.cuh.
 //
 // build: nvcc -std=c++20 --expt-relaxed-constexpr -O3 -arch=sm_90a -Iinclude -Ikernels
 //        bench/ladder/neighbor_topk.cu -o neighbor_topk
@@ -28,7 +29,8 @@ template <class T>
 class buffer {
  public:
   explicit buffer(std::size_t n) : size_(n) { check(cudaMalloc(&data_, n * sizeof(T))); }
-  buffer(buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+  buffer(buffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
   ~buffer() { cudaFree(data_); }
   T* data() const { return data_; }
   void copy_from(const std::vector<T>& x) {
@@ -75,8 +77,9 @@ double copy_rate() {
   const std::size_t bytes = std::size_t(1) << 30;
   buffer<char> from(bytes), to(bytes);
   check(cudaMemset(from.data(), 1, bytes));
-  const auto t = time_of(
-      [&](int) { check(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice)); });
+  const auto t = time_of([&](int) {
+    check(cudaMemcpyAsync(to.data(), from.data(), bytes, cudaMemcpyDeviceToDevice));
+  });
   return 2e6 * double(bytes) / t.microseconds;
 }
 
@@ -116,8 +119,9 @@ class ladder {
     const found_neighbors found{index.data(), similarity.data(), M::most_k};
 
     const double bytes = double(size) * sizeof(T) + 8.0 * double(chosen);
-    std::printf("%s %dx%dx%d radius %d %s k %d, %d images, %.1f MB\n", name_of<T>(), M::rows, M::cols,
-                M::channels, M::radius, M::torus ? "torus" : "clamped", M::most_k, images, bytes / 1e6);
+    std::printf("%s %dx%dx%d radius %d %s k %d, %d images, %.1f MB\n", name_of<T>(), M::rows,
+                M::cols, M::channels, M::radius, M::torus ? "torus" : "clamped", M::most_k, images,
+                bytes / 1e6);
     double best = 1e300;
     const char* fastest = nullptr;
     const auto time = [&](const char* rung, auto&& launch) {
@@ -128,9 +132,8 @@ class ladder {
       if (last_ < best && std::strcmp(rung, "launcher") != 0) best = last_, fastest = rung;
     };
     const grid_window w{M::rows, M::cols, M::radius, M::torus, false};
-    time("any shape", [&](const T* p) {
-      launch_any_shape(stream{}, p, images, M::channels, w, found);
-    });
+    time("any shape",
+         [&](const T* p) { launch_any_shape(stream{}, p, images, M::channels, w, found); });
     if constexpr (image_plan<M>::fits)
       time("image", [&](const T* p) { launch_image<M>(stream{}, p, images, found); });
     if constexpr (direct_plan<M>::fits)
@@ -144,8 +147,8 @@ class ladder {
     });
     std::printf("  the launcher's choice takes %.2f of the fastest\n", last_ / best);
     if (choose && std::strcmp(fastest, "any shape") != 0)
-      choices_ += std::string(choices_.empty() ? "" : ",\n      ") + "choice<rung::" + fastest + ", " +
-                  std::to_string(M::rows) + ", " + std::to_string(M::cols) + ", " +
+      choices_ += std::string(choices_.empty() ? "" : ",\n      ") + "choice<rung::" + fastest +
+                  ", " + std::to_string(M::rows) + ", " + std::to_string(M::cols) + ", " +
                   std::to_string(M::channels) + ", " + std::to_string(M::radius) + ", " +
                   (M::torus ? "true, " : "false, ") + std::to_string(M::most_k) + '>';
   }
@@ -167,9 +170,9 @@ class ladder {
 };
 
 constexpr const char* choices_head =
-    R"(// choices: which kernel computes neighbor_topk for which shape. Generated: bench/ladder/neighbor_topk --choices.
+    R"(// choices: which kernel computes neighbor_topk for which shape.
 //
-// Measured on %s.
+// Written by bench/ladder/neighbor_topk --choices, measured on %s.
 #pragma once
 
 #include <selfpatch/cuda/numbers.cuh>
@@ -195,8 +198,8 @@ void run(bool choices) {
   cudaDeviceProp device;
   check(cudaGetDeviceProperties(&device, 0));
   const double rate = copy_rate();
-  std::printf("%s, %d multiprocessors, copies at %.2f TB/s\n", device.name, device.multiProcessorCount,
-              rate / 1e12);
+  std::printf("%s, %d multiprocessors, copies at %.2f TB/s\n", device.name,
+              device.multiProcessorCount, rate / 1e12);
   ladder all(rate);
   all.climb_all<bf16>([&] {
     all.climb<matching<bf16, 14, 14, 192, 1, true, 4>>(4096);

@@ -48,9 +48,7 @@ constexpr int tight = [] {
 
 template <class M>
 sp::neighborhood window_of(sp::index k) {
-  return {.k = k,
-          .radius = M::radius,
-          .edge = M::torus ? sp::border::torus : sp::border::clamped};
+  return {.k = k, .radius = M::radius, .edge = M::torus ? sp::border::torus : sp::border::clamped};
 }
 
 /// f(name, output) for every kernel that knows the shape.

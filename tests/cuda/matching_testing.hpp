@@ -1,7 +1,9 @@
-// matching_testing: inputs for neighbor_topk on the device layer, and what its results are held against.
+// matching_testing: inputs for neighbor_topk on the device layer, and what its results are held
+// against.
 //
-// The reference is the op itself in double, on the rounded inputs. A result may hold another neighbor
-// than the reference only where both are equally similar to within the tolerance of float sums.
+// The reference is the op itself in double, on the rounded inputs. A result may hold another
+// neighbor than the reference only where both are equally similar to within the tolerance of float
+// sums.
 #pragma once
 
 #include <selfpatch/cuda/neighbor_topk.cuh>
@@ -150,6 +152,7 @@ int other_neighbors(const matching_output& out, const matching_input<T>& in,
   int others = 0;
   for (sp::index p = 0; p < in.patches(); ++p)
     for (sp::index s = 0; s < n.k; ++s)
-      others += out.index[std::size_t(p * n.k + s)] != (s < K ? expected.index.data()[p * K + s] : -1);
+      others +=
+          out.index[std::size_t(p * n.k + s)] != (s < K ? expected.index.data()[p * K + s] : -1);
   return others;
 }

@@ -42,7 +42,8 @@ class arena {
       if (begin_[bytes_ + i] != guarded)
         throw error("shared memory was written " + std::to_string(i) + " bytes behind its end");
       if (*(begin_ - 1 - i) != guarded)
-        throw error("shared memory was written " + std::to_string(i + 1) + " bytes before its begin");
+        throw error("shared memory was written " + std::to_string(i + 1) +
+                    " bytes before its begin");
     }
   }
 

@@ -16,7 +16,7 @@
 
 namespace simt {
 
-/// The 64 bits of an mbarrier: phases completed, arrivals missing, arrivals per phase, bytes missing.
+/// The 64 bits of an mbarrier: completed phases, arrivals it lacks and expects, bytes it lacks.
 struct phase_state {
   std::uint32_t phase, missing, expected;
   std::int64_t bytes;
@@ -76,8 +76,8 @@ class block : public scheduler {
     moved();
   }
 
-  /// The lanes of `mask` meet; `last(brought)` is called once, with what lane l brought in [l]. Only
-  /// __syncwarp orders memory: values may be exchanged without that.
+  /// The lanes of `mask` meet; `last(brought)` is called once, with what lane l brought in [l].
+  /// Only __syncwarp orders memory: values may be exchanged without that.
   template <class F>
   void collective(std::uint32_t mask, const site& where, void* mine, const F& last,
                   bool orders_memory = false) {
@@ -101,7 +101,8 @@ class block : public scheduler {
 
   void barrier_init(std::uint64_t* b, std::uint32_t arrivals, const site& where) {
     touch(b, sizeof *b, true, where);
-    if (!arrivals || arrivals >= phase_state::arrivals - 1) fail("too many arrivals, " + where.text());
+    if (!arrivals || arrivals >= phase_state::arrivals - 1)
+      fail("too many arrivals, " + where.text());
     *b = phase_state{0, arrivals, arrivals, 0}.word();
   }
 
@@ -121,9 +122,11 @@ class block : public scheduler {
       const int lead = int((s.phase - use + phase_state::phases / 2) % phase_state::phases) -
                        int(phase_state::phases / 2);  // completed phases minus use
       if (lead < 0)
-        fail("a waiter " + std::to_string(-lead) + " phase(s) ahead of the barrier, " + where.text());
+        fail("a waiter " + std::to_string(-lead) + " phase(s) ahead of the barrier, " +
+             where.text());
       if (lead > 1)
-        fail("a waiter " + std::to_string(lead - 1) + " phase(s) behind the barrier, " + where.text());
+        fail("a waiter " + std::to_string(lead - 1) + " phase(s) behind the barrier, " +
+             where.text());
       if (lead == 1) break;
       if (!deliver(b)) wait(state::polling, where);
     }
@@ -219,8 +222,7 @@ class block : public scheduler {
   void check_place(const void* p, std::size_t bytes, std::size_t alignment,
                    const site& where) const {
     if (!shared_.holds(p, bytes)) fail("access outside shared memory, " + where.text());
-    if (reinterpret_cast<std::uintptr_t>(p) % alignment)
-      fail("misaligned access, " + where.text());
+    if (reinterpret_cast<std::uintptr_t>(p) % alignment) fail("misaligned access, " + where.text());
   }
   void record(int actor, const void* p, std::size_t bytes, bool write, const site& where) {
     if (!races_) return;
@@ -235,7 +237,8 @@ class block : public scheduler {
     return s;
   }
   void settle(std::uint64_t* b, phase_state s) {
-    if (!s.missing && !s.bytes) s = {(s.phase + 1) % phase_state::phases, s.expected, s.expected, 0};
+    if (!s.missing && !s.bytes)
+      s = {(s.phase + 1) % phase_state::phases, s.expected, s.expected, 0};
     *b = s.word();
     moved();
   }

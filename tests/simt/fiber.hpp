@@ -1,10 +1,11 @@
 // fiber: a thread of control with a stack of its own, switched by hand.
 //
-//   prepare(f, stack, bytes, entry);  switch_to(here, f);     // entry() runs until it switches back
+//   prepare(f, stack, bytes, entry);
+//   switch_to(here, f);     // entry() runs until it switches back
 //
-// A switch on x86-64 is seven pushes and pops, what the calling convention wants kept; elsewhere, or
-// with SIMT_UCONTEXT defined, it is ucontext, some fifteen times slower. Under the address sanitizer
-// every switch says which stack comes next, so that frames on it are understood.
+// A switch on x86-64 is seven pushes and pops, what the calling convention wants kept; elsewhere,
+// or with SIMT_UCONTEXT defined, it is ucontext, some fifteen times slower. Under the address
+// sanitizer every switch says which stack comes next, so that frames on it are understood.
 #pragma once
 
 #include <cstddef>
@@ -39,8 +40,8 @@ __attribute__((naked, noinline)) inline void swap_registers(void** /*save*/, voi
 inline void swap(machine_context& from, machine_context& to) { swap_registers(&from, to); }
 
 inline void prepare_machine(machine_context& m, char* stack, std::size_t bytes, void (*entry)()) {
-  auto** p =
-      reinterpret_cast<void**>((reinterpret_cast<std::uintptr_t>(stack) + bytes) & ~std::uintptr_t(63));
+  auto** p = reinterpret_cast<void**>((reinterpret_cast<std::uintptr_t>(stack) + bytes) &
+                                      ~std::uintptr_t(63));
   *--p = nullptr;  // where entry would return to; also aligns the stack to 16 bytes at its start
   *--p = reinterpret_cast<void*>(entry);
   for (int i = 0; i < 6; ++i) *--p = nullptr;  // rbp rbx r12 r13 r14 r15

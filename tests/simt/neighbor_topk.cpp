@@ -88,8 +88,8 @@ TEST_CASE("neighbor_topk for any shape takes every k, many channels, and grids t
 #if !defined(__CUDACC__)
 TEST_CASE("keys rank NaN first, then the greater similarity, then the lower patch",
           "[simt][neighbor_topk]") {
-  const float falling[] = {std::numeric_limits<float>::quiet_NaN(), infinite, 1, 1e-45f, 0, -1e-45f,
-                           -1, -infinite};
+  const float falling[] = {
+      std::numeric_limits<float>::quiet_NaN(), infinite, 1, 1e-45f, 0, -1e-45f, -1, -infinite};
   for (std::size_t i = 0; i + 1 < std::size(falling); ++i)
     CHECK(key_of(falling[i], 9) > key_of(falling[i + 1], 3));
   for (const float s : falling) {
@@ -151,7 +151,8 @@ TEMPLATE_TEST_CASE("neighbor_topk ranks zero rows and NaN as the reference does"
     const auto expected = sp::neighbor_topk(in.exact, in.grid, window_of<M>(M::most_k));
     for (const sp::index p : {sp::index(7), sp::index(8), M::patches + sp::index(9)})
       for (sp::index s = 0; s < M::most_k; ++s)
-        others += out.index[std::size_t(p * M::most_k + s)] != expected.index.data()[p * M::most_k + s];
+        others +=
+            out.index[std::size_t(p * M::most_k + s)] != expected.index.data()[p * M::most_k + s];
     CHECK(others == 0);
   });
 }
@@ -269,12 +270,13 @@ TEST_CASE("neighbor_topk on CUDA reproduces the recorded choices, ties included"
       for (sp::index s = 0; s < n.k; ++s) {
         const int found = out.index[std::size_t(p * n.k + s)];
         const int wanted = s < K ? chosen[std::size_t(p * K + s)] : -1;
-        others += found != wanted && !(std::abs(similarity(p, found) - similarity(p, wanted)) < tie);
+        others +=
+            found != wanted && !(std::abs(similarity(p, found) - similarity(p, wanted)) < tie);
       }
     ++cases;
   };
-  for (const auto& [rows, cols] : {std::pair<int, int>{14, 14}, {6, 6}, {3, 3}, {2, 2}, {1, 5}, {7, 9},
-                                 {1, 1}})
+  for (const auto& [rows, cols] :
+       {std::pair<int, int>{14, 14}, {6, 6}, {3, 3}, {2, 2}, {1, 5}, {7, 9}, {1, 1}})
     for (const sp::index radius : {1, 2})
       for (const auto edge : borders) {
         const std::string grid = "match." + std::to_string(rows) + 'x' + std::to_string(cols);

@@ -1,9 +1,9 @@
 // races: a happens-before race detector for the shared memory of one block.
 //
-// Every actor (each thread, and the copy engine) has a vector clock; every word of 4 bytes remembers
-// its last writer and the readers since. Two accesses of which one writes must be ordered by a
-// chain of barriers, warp collectives, or arrivals and waits, in whatever order the fibers happened
-// to run.
+// Every actor (each thread, and the copy engine) has a vector clock; every word of 4 bytes
+// remembers its last writer and the readers since. Two accesses of which one writes must be ordered
+// by a chain of barriers, warp collectives, or arrivals and waits, in whatever order the fibers
+// happened to run.
 #pragma once
 
 #include "site.hpp"

@@ -96,7 +96,7 @@ class scheduler {
 
  protected:
   virtual ~scheduler() { running = nullptr; }
-  virtual bool unstick() = 0;                   ///< a last chance before a deadlock is reported
+  virtual bool unstick() = 0;                  ///< a last chance before a deadlock is reported
   virtual void returned(const thread& t) = 0;  ///< a thread has ended
 
   void run_threads() {

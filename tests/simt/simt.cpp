@@ -131,8 +131,7 @@ TEST_CASE("simt finds what is written beside shared memory", "[simt]") {
   CHECK_THAT(mistake(32, 256, [&] { fill(-1, 0, plain); }), contains("bytes before its begin"));
   CHECK_THAT(mistake(32, 256, [&] { fill(0, 64, checked); }),
              contains("access outside shared memory, store_shared at"));
-  CHECK_THAT(mistake(32, 256,
-                     [] { (void)load_shared_packet<16>(shared_memory() + 8); }),
+  CHECK_THAT(mistake(32, 256, [] { (void)load_shared_packet<16>(shared_memory() + 8); }),
              contains("misaligned access"));
   CHECK_THAT(mistake(32, 1 << 20, [] {}), contains("bytes of shared memory, of"));
 }
@@ -168,11 +167,14 @@ TEST_CASE("simt finds a bulk copy nobody waited for", "[simt]") {
   std::vector<float> to(256);
   for (const order o : orders) {
     const simt::options quiet{.order = o}, racing{.races = true, .order = o};
-    CHECK(mistake(256, 1032, [&] { fetch<true>(from, to.data()); }, racing) == "none found");
+    CHECK(mistake(
+              256, 1032, [&] { fetch<true>(from, to.data()); }, racing) == "none found");
     CHECK(to == std::vector<float>(256, 1.f));
-    CHECK(mistake(256, 1032, [&] { fetch<false>(from, to.data()); }, quiet) == "none found");
+    CHECK(mistake(
+              256, 1032, [&] { fetch<false>(from, to.data()); }, quiet) == "none found");
     CHECK(std::any_of(to.begin(), to.end(), [](float f) { return std::isnan(f); }));
-    CHECK_THAT(mistake(256, 1032, [&] { fetch<false>(from, to.data()); }, racing),
+    CHECK_THAT(mistake(
+                   256, 1032, [&] { fetch<false>(from, to.data()); }, racing),
                contains("write by the copy engine"));
   }
   CHECK_THAT(mistake(256, 1032, [&] { fetch<true>(from, to.data()); }, {.bulk_copies = false}),
@@ -279,7 +281,7 @@ TEST_CASE("warp_sum, warp_max and warp_sums are sums and maxima over the lanes",
 
 TEMPLATE_TEST_CASE("load_matrices and multiply_add make the product of two small matrices",
                    "[simt][mma]", selfpatch::bf16, selfpatch::f16) {
-  // a is 16 x 16 by rows, b is 16 x 8: by columns for load_matrices, by rows for the transposed load
+  // a is 16 x 16, by rows; b is 16 x 8, by columns, or by rows where it is transposed on the way
   std::vector<TestType> a(256), b(128);
   for (std::size_t i = 0; i < a.size(); ++i) a[i] = TestType(float(int(i * 7 % 13) - 6));
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = TestType(float(int(i * 5 % 11) - 5));

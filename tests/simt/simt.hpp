@@ -8,8 +8,8 @@
 // poisoned and guarded (arena.hpp) and may be searched for races (races.hpp). Wrong use throws
 // simt::error with the places in the source. It says nothing about speed.
 //
-// This header gives a kernel the names it expects from the CUDA compiler. The operations that have no
-// such name (matrix multiply, copies, barriers) are in the device layer of the kernels.
+// This header gives a kernel the names it expects from the CUDA compiler. The operations that have
+// no such name (matrix multiply, copies, barriers) are in the device layer of the kernels.
 #pragma once
 
 #include "block.hpp"
@@ -98,7 +98,8 @@ inline void __syncthreads(simt::location at = simt::location::current()) {
   simt::current_block().sync_threads({"__syncthreads", at});
 }
 inline void __syncwarp(unsigned mask = ~0u, simt::location at = simt::location::current()) {
-  simt::current_block().collective(mask, {"__syncwarp", at}, nullptr, [](void**) {}, true);
+  simt::current_block().collective(
+      mask, {"__syncwarp", at}, nullptr, [](void**) {}, true);
 }
 template <class T>
 T __shfl_sync(unsigned mask, T value, int lane, int width = 32,

@@ -1,4 +1,5 @@
-// site: which operation of a kernel stands where; what diagnostics name and what collectives compare.
+// site: which operation of a kernel stands where; what diagnostics name and what collectives
+// compare.
 #pragma once
 
 #include <cstring>

@@ -5,9 +5,10 @@
 //   b->wait(use)                      until use number 0, 1, 2, ... of the barrier is complete
 //
 // A wait names the absolute number of the use. The hardware is given its parity, which cannot tell
-// use n from use n + 2: a waiter more than one phase away from the barrier passes too early, or hangs,
-// and only under load. On the CPU the full number is compared, and such a waiter is an error. The
-// rule that follows: every consumer waits for and releases every entry of a ring, in order.
+// use n from use n + 2: a waiter more than one phase away from the barrier passes too early, or
+// hangs, and only under load. On the CPU the full number is compared, and such a waiter is an
+// error. The rule that follows: every consumer waits for and releases every entry of a ring, in
+// order.
 #pragma once
 
 #include <selfpatch/cuda/block.cuh>
@@ -27,10 +28,10 @@ struct barrier {
   }
   __device__ __forceinline__ void expect(int bytes) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-    asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(
-                     address()),
-                 "r"(bytes)
-                 : "memory");
+    asm volatile(
+        "mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(address()),
+        "r"(bytes)
+        : "memory");
 #else
     __trap();
 #endif
@@ -88,8 +89,8 @@ __device__ __forceinline__ void barrier_fence() {
 #endif
 }
 
-/// A multiple of 16 bytes from global to shared memory by the copy engine, which takes them off what
-/// `b` expects.
+/// A multiple of 16 bytes from global to shared memory by the copy engine, which takes them off
+/// what `b` expects.
 __device__ __forceinline__ void copy_bulk(void* to, const void* from, int bytes, barrier* b) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   asm volatile(

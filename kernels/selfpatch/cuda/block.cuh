@@ -1,7 +1,8 @@
 // block: the memory threads of a block share, and wide loads and stores.
 //
 // Shared memory is one arena that a kernel carves up itself; it is reached through load_shared and
-// store_shared, which is what lets its use be checked on the CPU. On the GPU they are plain accesses.
+// store_shared, which is what lets its use be checked on the CPU. On the GPU they are plain
+// accesses.
 #pragma once
 
 #include <selfpatch/cuda/numbers.cuh>

@@ -12,8 +12,8 @@ namespace selfpatch::device_code {
 
 /// What launchers decide by.
 struct device_traits {
-  int processors = 0;       ///< multiprocessors
-  int shared = 0;           ///< bytes of shared memory a block may have
+  int processors = 0;        ///< multiprocessors
+  int shared = 0;            ///< bytes of shared memory a block may have
   bool bulk_copies = false;  ///< sm_90 and later
 };
 
@@ -25,8 +25,7 @@ struct launch_shape {
 
 using stream = cudaStream_t;
 
-inline void check(cudaError_t status,
-                  std::source_location at = std::source_location::current()) {
+inline void check(cudaError_t status, std::source_location at = std::source_location::current()) {
   if (status == cudaSuccess) return;
   throw error(problem{.what = "a CUDA call failed",
                       .where = std::string(at.file_name()) + ':' + std::to_string(at.line()),

@@ -8,8 +8,8 @@
 //   c[0] (g, 2t)  c[1] (g, 2t + 1)  c[2] (g + 8, 2t)  c[3] (g + 8, 2t + 1)
 // so rows of a and columns of b lie in the same registers: a product x x^T needs one load of x.
 //
-// The model multiplies exactly and sums in float in the order of k; the order of the hardware is not
-// documented, so bits may differ between the two.
+// The model multiplies exactly and sums in float in the order of k; the order of the hardware is
+// not documented, so bits may differ between the two.
 #pragma once
 
 #include <selfpatch/cuda/async.cuh>

@@ -4,11 +4,11 @@
 //
 //   neighbor_topk(stream, x, B, C, {rows, cols}, {.k = 4}, index, similarity);
 //
-// Formula, ties, NaN and empty slots are those of <selfpatch/ops/neighbor_topk.hpp>; all k slots are
-// written. C is a multiple of 8, grids go from 1 x 1 to 64 x 64, the radius is 1 or 2. Shapes listed
-// in neighbor_topk/choices.cuh have a kernel of their own, all others share one. Sums are float
-// and in one order: equal inputs give equal bits, whatever the batch. Moves sizeof(T) B N C + 8 B N k
-// bytes; docs/kernels/neighbor_topk.md has the kernels and what bounds them.
+// Formula, ties, NaN and empty slots are those of <selfpatch/ops/neighbor_topk.hpp>; all k slots
+// are written. C is a multiple of 8, grids go from 1 x 1 to 64 x 64, the radius is 1 or 2. Shapes
+// listed in neighbor_topk/choices.cuh have a kernel of their own, all others share one. Sums are
+// float and in one order: equal inputs give equal bits, whatever the batch. Moves sizeof(T) B N C +
+// 8 B N k bytes; docs/kernels/neighbor_topk.md has the kernels and what bounds them.
 #pragma once
 
 #include <selfpatch/cuda/neighbor_topk/choices.cuh>

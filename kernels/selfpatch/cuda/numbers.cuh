@@ -1,7 +1,7 @@
 // numbers: the 16-bit types of kernels, and floats made of them.
 //
-// A 32-bit word holds two values, the lower one first. Both types are storage only: arithmetic is in
-// float.
+// A 32-bit word holds two values, the lower one first. Both types are storage only: arithmetic is
+// in float.
 #pragma once
 
 #include <selfpatch/core/dtype.hpp>

@@ -43,7 +43,7 @@ template __global__ void neighbor_topk_image<T14>(const f16*, found_neighbors);
 
 template __global__ void neighbor_topk_ring<S14, ring<S14>>(const bf16*, int, found_neighbors);
 template __global__ void neighbor_topk_ring<S14_r2, ring<S14_r2>>(const bf16*, int,
-                                                                 found_neighbors);
+                                                                  found_neighbors);
 template __global__ void neighbor_topk_ring<S6, ring<S6>>(const bf16*, int, found_neighbors);
 template __global__ void neighbor_topk_ring<S28, ring<S28>>(const bf16*, int, found_neighbors);
 template __global__ void neighbor_topk_ring<T14, ring<T14>>(const f16*, int, found_neighbors);

@@ -1,10 +1,11 @@
 // any_shape: neighbor_topk for every grid, number of channels, k and radius; a warp per patch.
 //
-// The lanes of a warp share the channels of its patch and of four candidates at a time; neighbors come
-// straight from global memory, where the caches catch that every row is asked for by all around it.
-// Sums go to shared memory, 8 bytes per candidate; there lane m makes the key of candidate m, and its
-// rank is the number of greater keys. Rung (a) of the ladder: the yardstick, and what is left when no
-// faster kernel knows the shape. Bound by instructions: two multiply-adds per element and candidate.
+// The lanes of a warp share the channels of its patch and of four candidates at a time; neighbors
+// come straight from global memory, where the caches catch that every row is asked for by all
+// around it. Sums go to shared memory, 8 bytes per candidate; there lane m makes the key of
+// candidate m, and its rank is the number of greater keys. Rung (a) of the ladder: the yardstick,
+// and what is left when no faster kernel knows the shape. Bound by instructions: two multiply-adds
+// per element and candidate.
 #pragma once
 
 #include <selfpatch/cuda/neighbor_topk/ranking.cuh>
@@ -55,8 +56,7 @@ __device__ __forceinline__ void add_up(const T* x, int channels, int mine, int m
   constexpr int values = 16 / int(sizeof(T));  // per access
   const T* row[at_once];
 #pragma unroll
-  for (int i = 0; i < at_once; ++i)
-    row[i] = x + long(patch(least(m + i, count - 1))) * channels;
+  for (int i = 0; i < at_once; ++i) row[i] = x + long(patch(least(m + i, count - 1))) * channels;
 
   float sum[2 * at_once] = {};  // dots, then squares
 #pragma unroll 1
@@ -111,8 +111,8 @@ __global__ void __launch_bounds__(any_shape::warps* warp_size)
   for (int m = lane(); m < count; m += warp_size) {
     const float dot = load_shared(&sum[m].dot), squares = load_shared(&sum[m].squares);
     const bool candidate = m != self || w.include_self;
-    store_shared(&key[m],
-                 candidate ? key_of(similarity_of(dot, own_squares, squares), patch(m)) : empty_key);
+    store_shared(&key[m], candidate ? key_of(similarity_of(dot, own_squares, squares), patch(m))
+                                    : empty_key);
   }
   __syncwarp();
 

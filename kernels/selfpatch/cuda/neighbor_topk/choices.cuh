@@ -1,7 +1,8 @@
-// choices: which kernel computes neighbor_topk for which shape. Generated: bench/ladder/neighbor_topk --choices.
+// choices: which kernel computes neighbor_topk for which shape.
 //
-// Not measured yet: these are predictions of docs/kernels/neighbor_topk.md. `direct` is taken where it
-// fits since it is the simpler of the two fastest; the rest is what fits.
+// To be written by bench/ladder/neighbor_topk --choices. Not measured yet: these are predictions of
+// docs/kernels/neighbor_topk.md. `direct` is taken where it fits, since it is the simpler of the
+// two that should be fastest; the rest is what fits.
 #pragma once
 
 #include <selfpatch/cuda/numbers.cuh>
@@ -32,16 +33,16 @@ struct choices_of<bf16> {
 
 template <>
 struct choices_of<f16> {
-  using type = choice_list<
-      choice<rung::direct, 14, 14, 192, 1, true, 4>, choice<rung::direct, 14, 14, 384, 1, true, 4>,
-      choice<rung::direct, 6, 6, 384, 1, true, 4>>;
+  using type = choice_list<choice<rung::direct, 14, 14, 192, 1, true, 4>,
+                           choice<rung::direct, 14, 14, 384, 1, true, 4>,
+                           choice<rung::direct, 6, 6, 384, 1, true, 4>>;
 };
 
 template <>
 struct choices_of<float> {
-  using type = choice_list<
-      choice<rung::image, 14, 14, 192, 1, true, 4>, choice<rung::image, 6, 6, 192, 1, true, 4>,
-      choice<rung::image, 6, 6, 384, 1, true, 4>>;
+  using type = choice_list<choice<rung::image, 14, 14, 192, 1, true, 4>,
+                           choice<rung::image, 6, 6, 192, 1, true, 4>,
+                           choice<rung::image, 6, 6, 384, 1, true, 4>>;
 };
 
 }  // namespace selfpatch::device_code

@@ -1,10 +1,10 @@
 // direct: neighbor_topk with the band of x x^T by matrix instructions, straight from global memory.
 //
 // Rung (d): a warp per group of grid rows, a block per image (several where images are small), one
-// barrier. The sum over channels may run in any order as long as both factors agree, and here both are
-// the same registers: so a lane loads 8 consecutive channels of its patch, 16 bytes, and calls them
-// channels 2t, 2t + 1, 2t + 8, 2t + 9 of two steps of the instruction. Every group is asked for
-// 1 + reach times; all but the first should come from a cache.
+// barrier. The sum over channels may run in any order as long as both factors agree, and here both
+// are the same registers: so a lane loads 8 consecutive channels of its patch, 16 bytes, and calls
+// them channels 2t, 2t + 1, 2t + 8, 2t + 9 of two steps of the instruction. Every group is asked
+// for 1 + reach times; all but the first should come from a cache.
 #pragma once
 
 #include <selfpatch/cuda/neighbor_topk/gram.cuh>
@@ -18,7 +18,8 @@ struct direct_plan : gram_band<M> {
   static constexpr int warps = band::groups * images, threads = warps * warp_size;
   static constexpr int shared = images * M::table_bytes;
   static constexpr int loads = 2, step = 32 * loads;  // channels a warp has on their way
-  static constexpr bool fits = band::fits && band::tiles == 1 && warps <= 16 && M::channels % step == 0;
+  static constexpr bool fits =
+      band::fits && band::tiles == 1 && warps <= 16 && M::channels % step == 0;
 };
 
 /// The band of group g of the image at x.
@@ -66,7 +67,8 @@ __global__ void __launch_bounds__(direct_plan<M>::threads)
     neighbor_topk_direct(const typename M::value* x, int images, found_neighbors found) {
   using P = direct_plan<M>;
   auto* tables = reinterpret_cast<float*>(shared_memory());
-  const int first = int(blockIdx.x) * P::images, within = warp() / P::groups, g = warp() % P::groups;
+  const int first = int(blockIdx.x) * P::images, within = warp() / P::groups,
+            g = warp() % P::groups;
   if (first + within < images) {
     typename P::band::sums sum;
     direct_products<M>(x + long(first + within) * M::patches * M::channels, g, sum);
@@ -80,8 +82,8 @@ __global__ void __launch_bounds__(direct_plan<M>::threads)
   for (int p = int(threadIdx.x); p < P::images * M::patches; p += P::threads) {
     const int image = first + p / M::patches;
     if (image < images)
-      choose_neighbors<M>(tables + p / M::patches * M::patches * M::table_row, p % M::patches, image,
-                          found);
+      choose_neighbors<M>(tables + p / M::patches * M::patches * M::table_row, p % M::patches,
+                          image, found);
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // Whole grid rows make a group of at most 16 patches (32 where one row is longer): a tile of the
 // matrix instruction. A group is multiplied with itself and with the next groups, as many as the
-// radius reaches: that holds all forward pairs. Rows of one factor and columns of the other lie in the
-// same registers, so a group is loaded once, whichever factor it is.
+// radius reaches: that holds all forward pairs. Rows of one factor and columns of the other lie in
+// the same registers, so a group is loaded once, whichever factor it is.
 #pragma once
 
 #include <selfpatch/cuda/mma.cuh>
@@ -21,8 +21,8 @@ struct gram_band {
   }
   static constexpr int group_rows = rows_per_group(), group = group_rows * M::cols;
   static constexpr int groups = M::rows / group_rows;
-  static constexpr int tiles = (group + 15) / 16;                               // of 16 patches
-  static constexpr int reach = (M::radius + group_rows - 1) / group_rows;       // groups ahead
+  static constexpr int tiles = (group + 15) / 16;                          // of 16 patches
+  static constexpr int reach = (M::radius + group_rows - 1) / group_rows;  // groups ahead
   static constexpr bool fits =
       is_16_bit<typename M::value> && group <= 32 && (!M::torus || groups > reach);
 
@@ -50,7 +50,8 @@ struct gram_band {
     if (q == 0 && a == b) return a * M::table_row + M::forward;
     const int dy = b / M::cols - a / M::cols + q * group_rows;
     int dx = b % M::cols - a % M::cols;
-    if constexpr (M::torus) dx = dx > M::radius ? dx - M::cols : dx < -M::radius ? dx + M::cols : dx;
+    if constexpr (M::torus)
+      dx = dx > M::radius ? dx - M::cols : dx < -M::radius ? dx + M::cols : dx;
     const bool forward = dy > 0 || (dy == 0 && dx > 0);
     if (!forward || dy > M::radius || dx < -M::radius || dx > M::radius) return -1;
     return a * M::table_row + dy * M::side + dx - 1;

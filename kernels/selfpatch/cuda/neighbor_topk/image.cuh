@@ -1,9 +1,10 @@
 // image: neighbor_topk with the whole image in shared memory and products by plain multiply-adds.
 //
-// Rung (b): a block per image. Bulk copies bring the grid row by row, each row with a barrier of its
-// own, and a warp takes a row as soon as it and the next are there. The lanes share the channels; the
-// warp slides along its row with the patches it needs in registers, so that each is read from shared
-// memory once as a center row and once as a row below. For float, and for radius 1 only.
+// Rung (b): a block per image. Bulk copies bring the grid row by row, each row with a barrier of
+// its own, and a warp takes a row as soon as it and the next are there. The lanes share the
+// channels; the warp slides along its row with the patches it needs in registers, so that each is
+// read from shared memory once as a center row and once as a row below. Meant for float; radius 1
+// only.
 #pragma once
 
 #include <selfpatch/cuda/async.cuh>
@@ -41,8 +42,8 @@ struct patch_part {
 #pragma unroll
     for (int i = 0; i < P::per_lane / P::piece; ++i) {
       float part[P::piece];
-      load_floats<typename M::value, P::piece, memory_space::shared>(
-          p + i * warp_size * P::piece, part);
+      load_floats<typename M::value, P::piece, memory_space::shared>(p + i * warp_size * P::piece,
+                                                                     part);
 #pragma unroll
       for (int j = 0; j < P::piece; ++j) v[i * P::piece + j] = part[j];
     }

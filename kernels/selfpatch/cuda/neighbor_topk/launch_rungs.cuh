@@ -23,14 +23,13 @@ void launch_any_shape(stream on, const T* x, int images, int channels, const gri
 }
 
 template <class M>
-bool launch_image(stream on, const typename M::value* x, int images,
-                  const found_neighbors& found) {
+bool launch_image(stream on, const typename M::value* x, int images, const found_neighbors& found) {
   using P = image_plan<M>;
   static_assert(P::fits, "neighbor_topk_image: this shape does not fit in shared memory");
   const device_traits device = current_device();
   if (!device.bulk_copies || device.shared < P::shared) return false;
-  launch(on, {.blocks = images, .threads = P::threads, .shared = P::shared},
-         neighbor_topk_image<M>, x, found);
+  launch(on, {.blocks = images, .threads = P::threads, .shared = P::shared}, neighbor_topk_image<M>,
+         x, found);
   return true;
 }
 
@@ -39,11 +38,10 @@ bool launch_direct(stream on, const typename M::value* x, int images,
                    const found_neighbors& found) {
   using P = direct_plan<M>;
   static_assert(P::fits, "neighbor_topk_direct: rows of this shape do not fit one tile");
-  launch(on,
-         {.blocks = (images + P::images - 1) / P::images,
-          .threads = P::threads,
-          .shared = P::shared},
-         neighbor_topk_direct<M>, x, images, found);
+  launch(
+      on,
+      {.blocks = (images + P::images - 1) / P::images, .threads = P::threads, .shared = P::shared},
+      neighbor_topk_direct<M>, x, images, found);
   return true;
 }
 

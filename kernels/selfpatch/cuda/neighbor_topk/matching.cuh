@@ -1,9 +1,10 @@
 // matching: a grid, channels and window known to the compiler, and what its fast kernels share.
 //
-// The window's slots are numbered row by row, the center left out; slot s and slot slots - 1 - s are
-// opposite. Where all neighbors are distinct every pair of patches is met twice, once as a forward
-// slot (below, or right in the same row) and once as its opposite: half the products, each used twice.
-// Fast kernels leave per image a pair table in shared memory, from which the k best are chosen:
+// The window's slots are numbered row by row, the center left out; slot s and slot slots - 1 - s
+// are opposite. Where all neighbors are distinct every pair of patches is met twice, once as a
+// forward slot (below, or right in the same row) and once as its opposite: half the products, each
+// used twice. Fast kernels leave per image a pair table in shared memory, from which the k best are
+// chosen:
 //
 //   table[p][f]   p . its forward neighbor f        table[p][forward]   p . p
 #pragma once
@@ -53,15 +54,17 @@ template <class M>
 __device__ __forceinline__ void choose_neighbors(const float* table, int p, long image,
                                                  const found_neighbors& found) {
   const int y = p / M::cols, x = p % M::cols;
-  const auto entry = [&](int patch, int f) { return load_shared(table + patch * M::table_row + f); };
+  const auto entry = [&](int patch, int f) {
+    return load_shared(table + patch * M::table_row + f);
+  };
   const float squares = entry(p, M::forward);
   best_keys<M::most_k> keys;
 #pragma unroll
   for (int s = 0; s < M::slots; ++s) {
     const int q = M::neighbor(y, x, s);
     if (q < 0) continue;
-    const float dot = s >= M::forward ? entry(p, s - M::forward)
-                                      : entry(q, M::slots - 1 - s - M::forward);
+    const float dot =
+        s >= M::forward ? entry(p, s - M::forward) : entry(q, M::slots - 1 - s - M::forward);
     keys.add(key_of(similarity_of(dot, squares, entry(q, M::forward)), q));
   }
 #pragma unroll

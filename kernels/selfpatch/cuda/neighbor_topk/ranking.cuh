@@ -3,9 +3,9 @@
 //   sim = a . b / (max(|a|, 1e-12) max(|b|, 1e-12))
 //
 // Greater similarity first, NaN before all numbers, equal ones by the lower patch. A similarity and
-// its patch make one 64-bit key whose order as an integer is that order, so that ranking is comparing
-// integers: above, the bits of the float, made monotone; below, the patch, complemented. The least
-// key of all reads back as (-inf, -1): an empty slot.
+// its patch make one 64-bit key whose order as an integer is that order, so that ranking is
+// comparing integers: above, the bits of the float, made monotone; below, the patch, complemented.
+// The least key of all reads back as (-inf, -1): an empty slot.
 #pragma once
 
 #include <selfpatch/cuda/block.cuh>

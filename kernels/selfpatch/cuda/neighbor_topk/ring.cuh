@@ -1,10 +1,10 @@
 // ring: neighbor_topk as a stream of patch rows through shared memory, every warp with one job.
 //
 // Rung (c): one block per multiprocessor goes through many images. A producer warp copies groups of
-// grid rows into a ring of slots; compute warps take groups in turn and form their band of x x^T from
-// the ring; two finishing warps turn the pair table of an image into neighbors while the next is
-// computed. Nothing is read from memory twice but the first rows of an image on a torus, which come
-// again at its end, from the cache.
+// grid rows into a ring of slots; compute warps take groups in turn and form their band of x x^T
+// from the ring; two finishing warps turn the pair table of an image into neighbors while the next
+// is computed. Nothing is read from memory twice but the first rows of an image on a torus, which
+// come again at its end, from the cache.
 //
 //   full[slot]     the rows have landed          empty[slot]   all compute warps are done with them
 //   ready[table]   an image's products are in    free[table]   its neighbors are out
@@ -32,8 +32,7 @@ struct ring_plan : gram_band<M> {
   static constexpr int pitch = 2 * M::channels + 16;
   static constexpr int slot_bytes = (band::group * pitch + 127) / 128 * 128;
   static constexpr int table_count = 3, table_bytes = (M::table_bytes + 127) / 128 * 128;
-  static constexpr int slots =
-      least((Shared - table_count * table_bytes - 1024) / slot_bytes, 32);
+  static constexpr int slots = least((Shared - table_count * table_bytes - 1024) / slot_bytes, 32);
   static constexpr int tables = slots * slot_bytes;  // offsets
   static constexpr int barriers = tables + table_count * table_bytes;
   static constexpr int shared = barriers + 8 * (2 * slots + 2 * table_count);
