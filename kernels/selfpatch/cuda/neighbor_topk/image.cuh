@@ -72,7 +72,7 @@ __device__ __forceinline__ void multiply_row(const typename M::value* image, int
   center.load(image, first);
   southwest.load(image, under + column(-1));
   south.load(image, under);
-  float sum[warp_size] = {};
+  float sum[warp_size];
 #pragma unroll
   for (int x = 0; x < M::cols; ++x) {
     east.load(image, first + column(x + 1));
@@ -85,6 +85,9 @@ __device__ __forceinline__ void multiply_row(const typename M::value* image, int
     five[4] = center.dot(center);
     if (x % P::at_once == P::at_once - 1 || x == M::cols - 1) {
       const int count = (x % P::at_once + 1) * 5;
+#pragma unroll
+      for (int i = 0; i < warp_size; ++i)
+        if (i >= count) sum[i] = 0;  // sums of the patches before need not be kept
       const float total = warp_sums(sum);
       if (lane() < count) store_shared(table + (first + x - x % P::at_once) * 5 + lane(), total);
     }
