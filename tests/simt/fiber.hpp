@@ -4,7 +4,7 @@
 //   switch_to(here, f);     // entry() runs until it switches back
 //
 // A switch on x86-64 is seven pushes and pops, what the calling convention wants kept; elsewhere,
-// or with SIMT_UCONTEXT defined, it is ucontext, some fifteen times slower. Under the address
+// or with SIMT_UCONTEXT defined, it is ucontext, some eight times slower. Under the address
 // sanitizer every switch says which stack comes next, so that frames on it are understood.
 #pragma once
 

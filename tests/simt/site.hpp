@@ -8,7 +8,27 @@
 
 namespace simt {
 
+#if defined(__cpp_lib_source_location)
 using location = std::source_location;
+#else  // clang before 16: no columns, so two operations on one line are one place
+class location {
+ public:
+  static constexpr location current(const char* file = __builtin_FILE(),
+                                    unsigned line = __builtin_LINE()) {
+    location here;
+    here.file_ = file;
+    here.line_ = line;
+    return here;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr unsigned line() const { return line_; }
+  constexpr unsigned column() const { return 0; }
+
+ private:
+  const char* file_ = "";
+  unsigned line_ = 0;
+};
+#endif
 
 struct site {
   const char* what = "";

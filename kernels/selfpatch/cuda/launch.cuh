@@ -4,9 +4,12 @@
 #include <selfpatch/core/error.hpp>
 #include <selfpatch/cuda/device.cuh>
 
-#include <source_location>
 #include <string>
 #include <type_traits>
+
+#if defined(__CUDACC__)
+#include <source_location>
+#endif
 
 namespace selfpatch::device_code {
 
