@@ -92,6 +92,7 @@ __device__ __forceinline__ void query_gradients(const Lane& lane, const image_he
 template <class Saved>
 __device__ __forceinline__ float sum_of_slots(unsigned slots, const Saved& x, int i) {
   float sum = 0;
+#pragma unroll 1  // once, unless a patch is named twice
   for (; slots; slots &= slots - 1) sum += x.at(i, __ffs(int(slots)));
   return sum;
 }
@@ -138,10 +139,11 @@ __device__ __forceinline__ auto rows_in_global(const image_head& in,
 }
 
 template <class T, int M, bool Full, int K>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M* K / 4))
     neighbor_attention_backward_query(neighbor_attention_extents s, neighbor_attention_inputs<T> x,
                                       const float* p, const T* dy, float* ds,
                                       neighbor_attention_gradients<T> d) {
+  s.P = head_lane<T, M, Full>::width(s.P);
   const numbered_octet at(s);
   query_gradients<K>(head_lane<T, M, Full>{s.P}, at.in, at.patch, at.live,
                      rows_in_global<T>(at.in, x, p, dy, ds), d,
@@ -149,10 +151,11 @@ __global__ void __launch_bounds__(attention_threads)
 }
 
 template <class T, int M, bool Full>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M))
     neighbor_attention_backward_token(neighbor_attention_extents s, grid_window grid,
                                       neighbor_attention_inputs<T> x, const float* p, const T* dy,
                                       const float* ds, neighbor_attention_gradients<T> d) {
+  s.P = head_lane<T, M, Full>::width(s.P);
   const numbered_octet at(s);
   token_gradients(head_lane<T, M, Full>{s.P}, at.in, at.patch, at.live, grid,
                   rows_in_global<T>(at.in, x, p, dy, ds), d);
@@ -175,10 +178,11 @@ constexpr long attention_backward_shared_bytes(const neighbor_attention_extents&
 
 /// Blocks: an image and head each, heads first. Every patch has its own query.
 template <class T, int M, bool Full, int K>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M* K / 4))
     neighbor_attention_backward_staged(neighbor_attention_extents s, grid_window grid,
                                        neighbor_attention_inputs<T> x, const float* p, const T* dy,
                                        neighbor_attention_gradients<T> d) {
+  s.P = head_lane<T, M, Full>::width(s.P);
   const image_head in{s, int(blockIdx.x) / s.H, int(blockIdx.x) % s.H};
   const int head = s.N * s.P, probabilities = s.N * (s.k + 1);
   T* const memory = reinterpret_cast<T*>(shared_memory());

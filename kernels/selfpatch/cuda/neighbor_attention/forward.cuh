@@ -121,10 +121,15 @@ __device__ __forceinline__ void attend(const Lane& lane, const image_head& in, i
 
 inline constexpr int attention_threads = 256;
 
+/// Blocks a processor is to hold at a time, told to the compiler: without, it spills a few registers
+/// where they would suffice. `load` grows with what a lane has to keep.
+constexpr int attention_blocks(int load) { return load <= 2 ? 3 : load <= 4 ? 2 : 1; }
+
 template <class T, int M, bool Full, int K>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M* K / 4))
     neighbor_attention_forward(neighbor_attention_extents s, neighbor_attention_inputs<T> x, T* y,
                                float* p) {
+  s.P = head_lane<T, M, Full>::width(s.P);
   const numbered_octet at(s);
   attend<K>(head_lane<T, M, Full>{s.P}, at.in, at.patch, at.live, x, at.in.patches(x.k),
             at.in.patches(x.v), y, p);
@@ -142,9 +147,10 @@ __device__ __forceinline__ rows_of<const T, memory_space::shared> stage(
 
 /// Blocks: an image and head each, heads first.
 template <class T, int M, bool Full, int K>
-__global__ void __launch_bounds__(attention_threads)
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M* K / 4))
     neighbor_attention_forward_staged(neighbor_attention_extents s, neighbor_attention_inputs<T> x,
                                       T* y, float* p) {
+  s.P = head_lane<T, M, Full>::width(s.P);
   const image_head in{s, int(blockIdx.x) / s.H, int(blockIdx.x) % s.H};
   T* const memory = reinterpret_cast<T*>(shared_memory());
   const auto keys = stage(in.patches(x.k), s.N, s.P, memory);

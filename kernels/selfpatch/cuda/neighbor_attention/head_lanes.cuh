@@ -24,6 +24,9 @@ struct head_lane {
 
   int P;
 
+  /// P, as a constant where the instance is for one P only.
+  __device__ __forceinline__ static int width(int P) { return Full ? octet_size * M * V : P; }
+
   __device__ __forceinline__ int channel(int m) const {
     return (m * octet_size + octet_lane()) * V;
   }
