@@ -89,9 +89,15 @@ struct chosen_similarities {
 };
 
 inline constexpr int similarity_warps = 8;
+/// Blocks a processor is to hold at a time, by the channels of a lane: without, the compiler
+/// spills.
+constexpr int similarity_blocks(int channels) {
+  return channels <= 16 ? 3 : channels <= 32 ? 2 : 1;
+}
 
 template <class T, int M>
-__global__ void __launch_bounds__(similarity_warps* warp_size)
+__global__ void __launch_bounds__(similarity_warps* warp_size,
+                                  similarity_blocks(M* warp_row<T, M>::V))
     neighbor_similarity_backward(const T* x, int patches, int C, grid_window grid,
                                  chosen_similarities chosen, T* dx, bool add) {
   const int i = int(blockIdx.x) * similarity_warps + warp();

@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(attention_threads, attention_blocks(M* K / 4))
 }
 
 template <class T, int M, bool Full>
-__global__ void __launch_bounds__(attention_threads, attention_blocks(M))
+__global__ void __launch_bounds__(attention_threads, attention_blocks(M < 4 ? M : 2 * M))
     neighbor_attention_backward_token(neighbor_attention_extents s, grid_window grid,
                                       neighbor_attention_inputs<T> x, const float* p, const T* dy,
                                       const float* ds, neighbor_attention_gradients<T> d) {

@@ -121,8 +121,8 @@ __device__ __forceinline__ void attend(const Lane& lane, const image_head& in, i
 
 inline constexpr int attention_threads = 256;
 
-/// Blocks a processor is to hold at a time, told to the compiler: without, it spills a few registers
-/// where they would suffice. `load` grows with what a lane has to keep.
+/// Blocks a processor is to hold at a time, told to the compiler: without, it spills a few
+/// registers where they would suffice. `load` grows with what a lane has to keep.
 constexpr int attention_blocks(int load) { return load <= 2 ? 3 : load <= 4 ? 2 : 1; }
 
 template <class T, int M, bool Full, int K>
