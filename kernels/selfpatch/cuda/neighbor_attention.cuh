@@ -2,8 +2,7 @@
 // neighbors, whose keys and values are read by index inside the kernel.
 //
 //   q, k0, v0 (B N, W) or (1, W) for all      k, v (B, N, W)      index (B, N, k) of patches of the
-//   same image, -1 = empty slot      ->   y (B N, W),  p (B N, H, k + 1) float,  H heads of P = W /
-//   H
+//   same image, -1 = empty slot   ->   y (B N, W)   p (B N, H, k + 1) float     H heads, P = W / H
 //
 //   p = softmax(q . [k0; k_j, j in index] / sqrt(P))      y = p_0 v0 + sum_j p_j v_j
 //
@@ -12,13 +11,13 @@
 //   dk_t = sum over the patches i that chose t of ds_it q_i      dv_t = sum of p_it dy_i
 //
 //   neighbor_attention_forward(stream, {B, N, H, P, k}, {q, k0, v0, k, v, index}, y, p);
-//   neighbor_attention_backward(stream, {B, N, H, P, k}, grid, inputs, p, dy, gradients,
-//   workspace);
+//   neighbor_attention_backward(stream, {B, N, H, P, k}, grid, {q, k0, v0, k, v, index}, p, dy,
+//                               {dq, dk0, dv0, dk, dv, add}, workspace);
 //
 // Tensors are float, bf16 or f16, 16-byte aligned; scores, probabilities and sums are float. Saved
 // is p, and only where it is asked for. The backward pass scatters nothing and uses no atomics: its
-// bits depend on the inputs alone. A patch may be named twice and may name itself, if `grid` is
-// whole_image(N); choices of neighbor_topk are told by the grid and window they were made on.
+// bits depend on the inputs alone. `grid` is what the choices were made from, whole_image(N) where
+// that is not known; one from outside gets no dk and dv. A patch may be named twice.
 //
 // Bound by memory. W sizeof(T) bytes a patch: forward 5 in and 1 out; backward 6 in and 5 out; with
 // a query for all 2 in, 1 out, and 3 in, 2 out. Beside that p, 4 H (k + 1) bytes out and in, and

@@ -1,11 +1,10 @@
 // backward: gradients of neighbor attention without a scatter, in two ways with equal bits.
 //
 //   query    an octet per query and head makes ds and its own dq, dk0, dv0.
-//   token    an octet per patch and head *gathers* dk and dv. Its lanes read the slots of the
-//   patches
-//            around it, a patch each (neighbor_window.cuh); the rows of those that chose it are
-//            summed in the order of the window. Where choices are arbitrary the window is the
-//            image, and that takes N k comparisons.
+//   token    an octet per patch and head *gathers* dk and dv. Its lanes read the slots of patches
+//            around it, one each (neighbor_window.cuh); the rows of those that chose it are summed
+//            in the order of the window. Where choices are arbitrary the window is the image, and
+//            that takes N k comparisons.
 //   staged   both in one kernel. A block owns one head of one image; its q, k, v and dy, p, ds and
 //            the slots stay in shared memory: every row is read once.
 //

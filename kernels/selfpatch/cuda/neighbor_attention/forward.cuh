@@ -3,12 +3,10 @@
 // An octet of lanes owns one query and head: 16 bytes a lane and access, three exchanges a product,
 // everything else in registers.
 //
-//   direct   reads rows from global memory. A row is read by every query that chose it, mostly out
-//   of
-//            the L2 cache. Any N.
-//   staged   a block owns one head of one image and keeps its keys and values in shared memory, 2 N
-//   P
-//            values; every row is read once, all copies in flight together.
+//   direct   reads rows from global memory, each once per query that chose it, mostly out of the L2
+//            cache. Any N.
+//   staged   a block owns one head of one image and keeps its keys and values in shared memory:
+//            2 N P values, every row read once, all copies in flight together.
 #pragma once
 
 #include <selfpatch/cuda/async.cuh>

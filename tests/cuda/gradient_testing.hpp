@@ -3,35 +3,29 @@
 #pragma once
 
 #include <selfpatch/cuda/neighbor_window.cuh>
-#include <selfpatch/ops/neighbor_topk.hpp>
 
-#include "testing.hpp"
+#include "cuda/matching_testing.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <type_traits>
-#include <vector>
-
-namespace sp = selfpatch;
 
 template <class T>
-std::vector<T> random_values(std::size_t count, std::uint64_t seed) {
+device_vector<T> random_values(std::size_t count, std::uint64_t seed) {
   sp::random draw(seed, sp::purpose::test);
-  std::vector<T> x(count);
+  device_vector<T> x(count);
   for (T& value : x) value = T(float(draw.normal()));
   return x;
 }
 
-template <class T>
-std::vector<double> as_doubles(const std::vector<T>& x) {
+template <class Values>
+std::vector<double> as_doubles(const Values& x) {
   std::vector<double> y;
-  for (const T& value : x) y.push_back(double(float(value)));
+  for (const auto& value : x) y.push_back(double(float(value)));
   return y;
 }
 
 /// |x - expected| / |expected|; infinite where either is not finite.
-template <class T>
-double relative_error(const std::vector<T>& x, const std::vector<double>& expected) {
+template <class Values>
+double relative_error(const Values& x, const std::vector<double>& expected) {
   double wrong = 0, all = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double difference = double(float(x[i])) - expected[i];
@@ -53,11 +47,11 @@ inline sp::device_code::grid_window window_of(sp::grid g, const sp::neighborhood
 }
 
 /// Per patch a random choice from its candidates, up to k of them; every fifth patch makes none.
-inline std::vector<std::int32_t> random_choices(sp::index images, sp::grid g,
-                                                const sp::neighborhood& n, std::uint64_t seed) {
+inline device_vector<std::int32_t> random_choices(sp::index images, sp::grid g,
+                                                  const sp::neighborhood& n, std::uint64_t seed) {
   sp::random draw(seed, sp::purpose::test);
   const sp::neighbor_table table(g, n);
-  std::vector<std::int32_t> index;
+  device_vector<std::int32_t> index;
   for (sp::index i = 0; i < images * g.size(); ++i) {
     std::vector<std::int32_t> left;
     for (sp::index m = 0; m < table.width; ++m)
