@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--what", choices=["step", "features"], default="step")
     parser.add_argument("--arch", choices=["vit_tiny16", "vit_small16"], default="vit_tiny16")
     parser.add_argument("--batch", type=int, choices=[1, 4, 16], default=4)
-    parser.add_argument("--threads", type=int, choices=[1, 2], default=1)
+    parser.add_argument("--threads", type=int, choices=[1, 2], default=min(2, os.cpu_count() or 1))
     parser.add_argument("--precision", choices=["f32"], default="f32", help="of both")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3, help="of one form in one round, at least")

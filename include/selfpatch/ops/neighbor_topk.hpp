@@ -124,8 +124,10 @@ auto neighbor_topk(const X& x, grid g, const neighborhood& n) {
   const index B = x.extent(0), N = x.extent(1), K = std::min(n.k, table.width);
   neighbors<T, D> found{{shape<dyn, dyn, dyn>(B, N, K), uninitialized, x.on()},
                         {shape<dyn, dyn, dyn>(B, N, K), uninitialized, x.on()}};
-  kernel<op::neighbor_topk, D>::forward(x.on(), op::neighbor_topk{g, n}, table, B, x.extent(2),
-                                        x.data(), K, found.index.data(), found.similarity.data());
+  timed(detail::watching(x), short_name<op::neighbor_topk>(), 0, [&] {
+    kernel<op::neighbor_topk, D>::forward(x.on(), op::neighbor_topk{g, n}, table, B, x.extent(2),
+                                          x.data(), K, found.index.data(), found.similarity.data());
+  });
   return found;
 }
 
