@@ -51,20 +51,22 @@ sp::neighborhood window_of(sp::index k) {
   return {.k = k, .radius = M::radius, .edge = M::torus ? sp::border::torus : sp::border::clamped};
 }
 
-/// f(name, output) for every kernel that knows the shape.
+/// f(name, output) for every kernel that knows the shape and runs on this device.
 template <class M, class In, class F>
 void every_kernel(const In& in, sp::index k, int blocks, const F& f) {
   namespace dc = sp::device_code;
   const auto* x = in.x.data();
   const int images = int(in.images);
+  const bool bulk = dc::current_device().bulk_copies;
   f("any shape", run_any_shape(in, window_of<M>(k)));
   if constexpr (dc::direct_plan<M>::fits)
     f("direct", output_of(in, k, [&](const auto& to) { dc::launch_direct<M>({}, x, images, to); }));
   if constexpr (dc::image_plan<M>::fits)
-    f("image", output_of(in, k, [&](const auto& to) { dc::launch_image<M>({}, x, images, to); }));
+    if (bulk)
+      f("image", output_of(in, k, [&](const auto& to) { dc::launch_image<M>({}, x, images, to); }));
   if constexpr (dc::ring_plan<M, 226 * 1024, true>::fits) {
-    f("ring", run_ring<M, 226 * 1024, true>(in, k, blocks));
-    f("tight ring", run_ring<M, tight<M>, true>(in, k, blocks));
+    if (bulk) f("ring", run_ring<M, 226 * 1024, true>(in, k, blocks));
+    if (bulk) f("tight ring", run_ring<M, tight<M>, true>(in, k, blocks));
     f("tight ring without bulk copies", run_ring<M, tight<M>, false>(in, k, blocks));
   }
 }
