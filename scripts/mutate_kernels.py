@@ -40,6 +40,15 @@ RING = Kernel("ring", "neighbor_topk/ring.cuh", "neighbor_topk", RUNGS)
 LAUNCH = Kernel("launch", "neighbor_topk/launch_rungs.cuh", "neighbor_topk", RUNGS)
 CHOICE = Kernel("launcher", "neighbor_topk.cuh", "neighbor_topk", RUNGS)
 WARP = Kernel("warp", "warp.cuh", "neighbor_topk", RUNGS)
+ATTEND = Kernel("attention forward", "neighbor_attention/forward.cuh", "neighbor_attention")
+GRADIENT = Kernel("attention backward", "neighbor_attention/backward.cuh", "neighbor_attention")
+SHARED_QUERY = Kernel("shared query", "neighbor_attention/shared_query.cuh", "neighbor_attention")
+LANES = Kernel("head lanes", "neighbor_attention/head_lanes.cuh", "neighbor_attention")
+ATTENTION = Kernel("attention launcher", "neighbor_attention.cuh", "neighbor_attention")
+WINDOW = Kernel("window", "neighbor_window.cuh", "neighbor_attention")
+STORES = Kernel("stores", "stores.cuh", "neighbor_attention")
+STORES_16 = Kernel("stores", "stores.cuh", "neighbor_attention_16_bit")
+SIMILARITY = Kernel("similarity backward", "neighbor_similarity.cuh", "neighbor_similarity")
 
 # (kernel, fault, [(old, new), ...], why it may survive)
 FAULTS = [
@@ -118,6 +127,73 @@ FAULTS = [
     (CHOICE, "the table serves what it does not know: the patch itself", [("!w.include_self && ", "")], None),
     (CHOICE, "the table serves what it does not know: a greater k", [(" && found.k <= K", "")], None),
     (CHOICE, "the table serves what it does not know: a clamped border", [("w.torus == Torus && ", "")], None),
+    (WINDOW, "the patch itself in the place of another", [("    m += m >= skipped;\n", "")], None),
+    (WINDOW, "the last patch of the window left out where the patch itself counts",
+     [("size(down.count * along.count - !g.include_self)", "size(down.count * along.count - 1)")], None),
+    (WINDOW, "loops end before the window does", [("least(side, g.cols) - !g.include_self", "least(side, g.cols) - 1")], None),
+    (WINDOW, "every slot taken for the first", [("== token) << j", "== token) << 0")], None),
+    (STORES, "written over instead of added to", [("add ? sum[i] + from[i] : from[i]", "from[i]")], None),
+    (STORES_16, "the two values of a word exchanged",
+     [("pair_of<T>::pack(from[2 * i], from[2 * i + 1])", "pair_of<T>::pack(from[2 * i + 1], from[2 * i])")], None),
+    (LANES, "channels of the next head read", [("Full || channel(m) < P", "true")], None),
+    (LANES, "sums over half an octet", [("warp_sum<octet_size>", "warp_sum<octet_size / 2>")], None),
+    (ATTEND, "staged rows used before they are there", [("wait_copies<0>();", "")], None),
+    (ATTEND, "rows of other threads used before they are there", [("__syncthreads();", "")], None),
+    (ATTEND, "values staged over the keys", [("s.P, memory + s.N * s.P)", "s.P, memory)")], None),
+    (ATTEND, "the last queries of an image left out", [("first < s.N; first += octets", "first + octets <= s.N; first += octets")], None),
+    (ATTEND, "empty slots attended to", [("token[j] < 0 ? 0.f : exp2_fast", "exp2_fast")], None),
+    (ATTEND, "the peak without the neighbors", [("if (token[j] >= 0) peak = most(peak, prob[j + 1]);", "")], None),
+    (ATTEND, "the peak with empty slots", [("if (token[j] >= 0) peak =", "peak =")], None),
+    (ATTEND, "values weighted by the slot before", [("Lane::accumulate(out, prob[j + 1], row)", "Lane::accumulate(out, prob[j], row)")], None),
+    (ATTEND, "scores not scaled", [("1.4426950408889634f / sqrtf(float(in.s.P))", "1.4426950408889634f")], None),
+    (ATTEND, "e taken for 2", [("1.4426950408889634f", "1.f")], None),
+    (ATTEND, "rows of the first image", [("{x + (long(image) * s.N * s.H + head) * s.P, s.W()}", "{x + head * s.P, s.W()}")], None),
+    (ATTEND, "probabilities of another head", [("{p + (long(image) * s.N * s.H + head) * (s.k + 1), s.H * (s.k + 1)}",
+                                               "{p + (long(image) * s.N * s.H) * (s.k + 1), s.H * (s.k + 1)}")], None),
+    (ATTEND, "slots of the patch before", [("token[j] = j < k ? index.at(i, j) : -1", "token[j] = j < k ? index.at(i ? i - 1 : 0, j) : -1")], None),
+    (ATTEND, "octets past the end write too", [("  if (!live) return;\n", "")],
+     "they serve the last query once more and write the same values"),
+    (GRADIENT, "ds without the mean", [("prob[j] * (ds[j] - mean) * scale", "prob[j] * ds[j] * scale")], None),
+    (GRADIENT, "ds not scaled", [("prob[j] * (ds[j] - mean) * scale", "prob[j] * (ds[j] - mean)")], None),
+    (GRADIENT, "the mean without the own value", [("float mean = prob[0] * ds[0]", "float mean = 0")], None),
+    (GRADIENT, "octets past the end add their query again", [("  if (!live) return;\n\n  put_first", "  put_first")], None),
+    (GRADIENT, "octets past the end add their patch again", [("  if (!live) return;\n  if (d.k)", "  if (d.k)")], None),
+    (GRADIENT, "dk weighted by p", [("sum_of_slots(named, from.ds, i)", "sum_of_slots(named, from.p, i)")], None),
+    (GRADIENT, "a patch named twice counted once", [("slots &= slots - 1", "slots = 0")], None),
+    (GRADIENT, "the patch of a lane of another octet",
+     [("__shfl_sync(all_lanes, other, c, octet_size)", "__shfl_sync(all_lanes, other, c)")], None),
+    (GRADIENT, "the slots of a lane of another octet",
+     [("__shfl_sync(all_lanes, slots, c, octet_size)", "__shfl_sync(all_lanes, slots, c)")], None),
+    (GRADIENT, "eight patches of the window only", [("first < all; first += octet_size", "first < 1; first += octet_size")], None),
+    (GRADIENT, "the last patch of the window left out", [("if (mine < window.size)\n", "if (mine < window.size - 1)\n")], None),
+    (GRADIENT, "staged rows used before they are there", [("  wait_copies<0>();\n", "")], None),
+    (GRADIENT, "rows of other threads used before they are there",
+     [("wait_copies<0>();\n  __syncthreads();", "wait_copies<0>();")], None),
+    (GRADIENT, "ds of other threads used before it is there", [("value); });\n  }\n  __syncthreads();", "value); });\n  }")], None),
+    (GRADIENT, "ds written over p", [("{saved + probabilities, s.k + 1}", "{saved, s.k + 1}")], None),
+    (GRADIENT, "too little shared memory", [("2 * (s.k + 1) * 4", "(s.k + 1) * 4")], None),
+    (SHARED_QUERY, "shares summed before they are there", [("__syncthreads();", "")], None),
+    (SHARED_QUERY, "the last query left out", [("shared_query_run, queries);", "shared_query_run, queries - 1);")], None),
+    (SHARED_QUERY, "probabilities of the first head", [("+ c / s.P) * (s.k + 1)", ") * (s.k + 1)")], None),
+    (SHARED_QUERY, "written over instead of added to", [("add ? sum + float(y[col]) : sum", "sum")], None),
+    (SHARED_QUERY, "shares of seven warps", [("i < row_shares; ++i", "i < row_shares - 1; ++i")], None),
+    (SHARED_QUERY, "one share of the rows", [("r += row_shares", "r += 2 * row_shares")], None),
+    (ATTENTION, "the last octets have no block", [("(s.pairs() + per_block - 1) / per_block", "(s.pairs() + per_block) / per_block - 1")], None),
+    (ATTENTION, "an instance with too few slots", [("s.k <= 4", "s.k <= 5")], None),
+    (ATTENTION, "an instance with too few channels", [("if (P <= 64)", "if (P <= 128)")], None),
+    (ATTENTION, "no sums for a query that serves all", [("if (s.shared && (d.q", "if (!s.shared && (d.q")], None),
+    (ATTENTION, "a workspace without the partial sums", [("(s.shared ? 3L *", "(!s.shared ? 3L *")], None),
+    (SIMILARITY, "only where the patch chose", [("linked = chose || was_chosen", "linked = chose")], None),
+    (SIMILARITY, "only where the patch was chosen", [("linked = chose || was_chosen", "linked = was_chosen")], None),
+    (SIMILARITY, "neighbors not made unit vectors", [("/ length_of(row.squares())", "")], None),
+    (SIMILARITY, "no term along the patch", [("constant ? 0.f : -along / n / n", "0.f")], None),
+    (SIMILARITY, "a term along a patch without a length", [("constant ? 0.f : -along / n / n", "-along / n / n")], None),
+    (SIMILARITY, "the term along the patch from one lane's share", [("along = warp_sum(along);", "")], None),
+    (SIMILARITY, "the first 32 patches of the window only", [("first < window.size; first += warp_size", "first < 1; first += warp_size")], None),
+    (SIMILARITY, "patches of the first image", [("const int u = image + ", "const int u = ")], None),
+    (SIMILARITY, "weights of another patch", [("__shfl_sync(all_lanes, w, from)", "w")], None),
+    (SIMILARITY, "written over instead of added to", [("sum.store(dx + long(i) * C, C, add)", "sum.store(dx + long(i) * C, C, false)")], None),
+    (SIMILARITY, "an instance with too few channels", [("if (M <= 6)", "if (M <= 7)")], None),
 ]
 QUICK = {(RING, "rows released while lanes still read them"), (DIRECT, "chosen before all products are there"),
          (RANKING, "the higher patch among equals")}
