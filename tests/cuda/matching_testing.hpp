@@ -7,6 +7,7 @@
 #pragma once
 
 #include <selfpatch/cuda/neighbor_topk.cuh>
+#include <selfpatch/ops/neighbor_similarity.hpp>
 
 #include "testing.hpp"
 
