@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 #include <tuple>
 #include <vector>
 
@@ -26,6 +28,17 @@ V counting(typename V::value_type from = 1) {
 
 template <class T>
 constexpr T not_a_number = std::numeric_limits<T>::quiet_NaN();
+
+TEMPLATE_LIST_TEST_CASE("simd's square root is the library's, to the bit", "[cpu][simd]", every_vector) {
+  using V = TestType;
+  using T = typename V::value_type;
+  for (T x : {T(0), T(-0.0), T(2), T(1e-30), T(3e30), std::numeric_limits<T>::denorm_min(),
+              std::numeric_limits<T>::infinity()}) {
+    const V root = sqrt(V(x));
+    for (int i = 0; i < V::width; ++i) CHECK(root[i] == std::sqrt(x));
+  }
+  CHECK(std::isnan(sqrt(V(T(-1)))[0]));
+}
 
 }  // namespace
 

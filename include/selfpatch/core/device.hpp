@@ -17,23 +17,39 @@
 #include <unordered_map>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace selfpatch {
 
 struct reference {};
 struct cpu {};
 
-/// Raw storage of a device, aligned to 64 bytes.
+/// Raw storage of a device, aligned to 64 bytes. Blocks of 2 MiB and more are asked for in pages of
+/// that size: products over large matrices otherwise wait for address translation.
 template <class Device>
 struct memory {
-  static constexpr std::align_val_t alignment{64};
+  static constexpr std::size_t large_page = std::size_t(2) << 20;
 
-  static void* allocate(std::size_t bytes) { return ::operator new(bytes, alignment); }
-  static void free(void* p) { ::operator delete(p, alignment); }
+  static void* allocate(std::size_t bytes) {
+    void* p = ::operator new(bytes, alignment(bytes));
+#ifdef MADV_HUGEPAGE
+    if (bytes >= large_page) ::madvise(p, bytes, MADV_HUGEPAGE);  // advice: no error matters
+#endif
+    return p;
+  }
+  static void free(void* p, std::size_t bytes) { ::operator delete(p, alignment(bytes)); }
   static void zero(void* p, std::size_t bytes) {
     if (bytes) std::memset(p, 0, bytes);
   }
   static void copy(void* to, const void* from, std::size_t bytes) {
     if (bytes) std::memcpy(to, from, bytes);
+  }
+
+ private:
+  static std::align_val_t alignment(std::size_t bytes) {
+    return std::align_val_t(bytes >= large_page ? large_page : 64);
   }
 };
 
@@ -67,7 +83,7 @@ class arena {
   /// Gives what is not in use back to the system.
   void trim() {
     for (auto& [bytes, kept] : kept_) {
-      for (void* p : kept) memory<Device>::free(p);
+      for (void* p : kept) memory<Device>::free(p, bytes);
       kept.clear();
     }
   }

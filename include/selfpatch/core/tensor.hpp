@@ -56,7 +56,7 @@ class tensor {
     if (on_)
       on_->arena().free(data_, bytes());
     else
-      memory<Device>::free(data_);
+      memory<Device>::free(data_, bytes());
   }
 
   tensor clone() const {

@@ -1,6 +1,7 @@
 // cpu: the backend, one line per file. Including it is what makes ops run on cpu tensors.
 #pragma once
 
+#include <selfpatch/cpu/adamw.hpp>
 #include <selfpatch/cpu/attention.hpp>
 #include <selfpatch/cpu/distill.hpp>
 #include <selfpatch/cpu/gelu.hpp>

@@ -49,15 +49,15 @@ struct sizes {
 template <class T, int Slot>
 T* scratch(index n) {
   struct release {
-    void operator()(T* p) const { memory<cpu>::free(p); }
+    std::size_t bytes = 0;
+    void operator()(T* p) const { memory<cpu>::free(p, bytes); }
   };
   thread_local std::unique_ptr<T, release> kept;
-  thread_local index size = 0;
-  if (n > size) {
+  const std::size_t bytes = std::size_t(n) * sizeof(T);
+  if (bytes > kept.get_deleter().bytes) {
     kept.reset();
-    size = 0;
-    kept.reset(static_cast<T*>(memory<cpu>::allocate(std::size_t(n) * sizeof(T))));
-    size = n;
+    kept.get_deleter().bytes = 0;
+    kept = {static_cast<T*>(memory<cpu>::allocate(bytes)), release{bytes}};
   }
   return kept.get();
 }

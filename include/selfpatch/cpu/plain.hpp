@@ -2,7 +2,6 @@
 // runs in parallel.
 #pragma once
 
-#include <selfpatch/ops/adamw.hpp>
 #include <selfpatch/ops/add.hpp>
 #include <selfpatch/ops/class_attention.hpp>
 #include <selfpatch/ops/clip.hpp>
@@ -19,8 +18,6 @@
 
 namespace selfpatch {
 
-template <>
-struct kernel<op::adamw, cpu> : kernel<op::adamw, reference> {};
 template <>
 struct kernel<op::add, cpu> : kernel<op::add, reference> {};
 template <>

@@ -7,6 +7,7 @@
 // Loads and stores need no alignment; sums across lanes are made in one fixed order.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -118,6 +119,23 @@ struct simd {
   friend simd abs(simd a) {
     constexpr integer magnitude = sizeof(T) == 4 ? 0x7fffffff : 0x7fffffffffffffff;
     return from_bits(a.bits() & magnitude);
+  }
+
+  friend simd sqrt(simd a) {
+    typename detail::vector_of<T, 16>::type part[Bytes / 16];
+    std::memcpy(part, &a.v, Bytes);
+    for (auto& p : part) {
+#ifdef __SSE2__  // std::sqrt may set errno, so compilers take it lane by lane
+      if constexpr (sizeof(T) == 4)
+        p = __builtin_ia32_sqrtps(p);
+      else
+        p = __builtin_ia32_sqrtpd(p);
+#else
+      for (int i = 0; i < 16 / int(sizeof(T)); ++i) p[i] = std::sqrt(p[i]);
+#endif
+    }
+    std::memcpy(&a.v, part, Bytes);
+    return a;
   }
 
   /// The lanes' sum, upper half onto lower half until one is left.

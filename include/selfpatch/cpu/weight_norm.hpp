@@ -3,6 +3,7 @@
 #pragma once
 
 #include <selfpatch/cpu/gemm.hpp>
+#include <selfpatch/cpu/vector_math.hpp>
 #include <selfpatch/ops/weight_norm.hpp>
 
 namespace selfpatch {
@@ -12,7 +13,8 @@ struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
   template <class T, class A>
   static void norms(context<cpu>* on, matrix_view<const T> v, A* norms) {
     parallel_rows(on, v.rows, 512, [=](index begin, index end) {
-      kernel<op::weight_norm, reference>::norms(on, v.slice(begin, end - begin), norms + begin);
+      for (index o = begin; o < end; ++o)
+        norms[o] = std::sqrt(vector_math::dot(v.row(o), v.row(o), v.cols));
     });
   }
 
@@ -41,6 +43,22 @@ struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
          z.data, z.stride, T(0), G.data, G.stride);
   }
 
+  template <class T, class A>
+  static void backward_weight(context<cpu>* on, matrix_view<const T> G, matrix_view<const T> v,
+                              const T* g, const A* norms, matrix_view<T> dv, T* dg,
+                              const T* scale = nullptr) {
+    const A times = scale ? *scale : 1;
+    parallel_rows(on, v.rows, 512, [=](index begin, index end) {
+      for (index o = begin; o < end; ++o) {
+        const A along = vector_math::dot(G.row(o), v.row(o), v.cols) * times / norms[o];
+        if (dg) dg[o] += T(along);
+        if (!dv) continue;
+        const A s = g[o] / norms[o];
+        add_two(G.row(o), T(s * times), v.row(o), T(-s * along / norms[o]), dv.row(o), v.cols);
+      }
+    });
+  }
+
   /// The epilogue of a product with v: column o times g_o / |v_o|.
   template <class T, class A>
   struct scale_columns {
@@ -50,6 +68,13 @@ struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
       for (index j = 0; j < n; ++j) c[j] *= T(g[col + j] / norms[col + j]);
     }
   };
+
+ private:
+  /// to += s x + t y
+  template <class T>
+  static void add_two(const T* x, T s, const T* y, T t, T* to, index n) {
+    for (index i = 0; i < n; ++i) to[i] += s * x[i] + t * y[i];
+  }
 };
 
 }  // namespace selfpatch

@@ -40,9 +40,10 @@ struct kernel<op::clip, reference> {
     parallel_rows(on, n, chunk, [&](index begin, index end) {
       constexpr index lanes = 16;  // independent sums, so that the compiler may use vectors
       double lane[lanes] = {};
-      for (index i = begin; i < end; i += lanes)
-        for (index l = 0; l < lanes; ++l)
-          lane[l] += i + l < end ? double(g[i + l]) * double(g[i + l]) : 0;
+      index i = begin;
+      for (; i + lanes <= end; i += lanes)
+        for (index l = 0; l < lanes; ++l) lane[l] += double(g[i + l]) * double(g[i + l]);
+      for (; i < end; ++i) lane[(i - begin) % lanes] += double(g[i]) * double(g[i]);
       for (double s : lane) sums[std::size_t(begin / chunk)] += s;
     });
     double sum = 0;
