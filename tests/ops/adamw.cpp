@@ -63,14 +63,14 @@ TEST_CASE("adamw follows its formula over steps that begin late", "[ops][adamw]"
   }
 }
 
-TEST_CASE("adamw is the same on the cpu, with any number of threads", "[ops][adamw][parallel]") {
+TEST_CASE("adamw on the cpu agrees with the reference, and has the same bits on any number of threads", "[ops][adamw][parallel]") {
   state<float, sp::reference> plain(200000);
   state<float> one(200000);
   for (int n = 1; n <= 3; ++n) {
     plain.step({.lr = 0.01, .weight_decay = 0.1}, n);
     one.step({.lr = 0.01, .weight_decay = 0.1}, n);
   }
-  CHECK(largest_difference(one.p, plain.p) == 0);
+  CHECK(largest_difference(one.p, plain.p) < 2e-6);  // three steps, each within an ulp of a 4
   for (int threads = 1; threads <= 4; ++threads) {
     sp::context<sp::cpu> on(threads);
     state<float> s(200000, &on);

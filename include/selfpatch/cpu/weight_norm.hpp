@@ -52,9 +52,9 @@ struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
       for (index o = begin; o < end; ++o) {
         const A along = vector_math::dot(G.row(o), v.row(o), v.cols) * times / norms[o];
         if (dg) dg[o] += T(along);
-        if (!dv) continue;
-        const A s = g[o] / norms[o];
-        add_two(G.row(o), T(s * times), v.row(o), T(-s * along / norms[o]), dv.row(o), v.cols);
+        if (dv)
+          add_across(T(g[o] / norms[o]), T(times), G.row(o), T(along / norms[o]), v.row(o),
+                     dv.row(o), v.cols);
       }
     });
   }
@@ -70,10 +70,10 @@ struct kernel<op::weight_norm, cpu> : kernel<op::weight_norm, reference> {
   };
 
  private:
-  /// to += s x + t y
+  /// dv += s (times G - back v): in this order, as the difference may be all but nothing.
   template <class T>
-  static void add_two(const T* x, T s, const T* y, T t, T* to, index n) {
-    for (index i = 0; i < n; ++i) to[i] += s * x[i] + t * y[i];
+  static void add_across(T s, T times, const T* G, T back, const T* v, T* dv, index n) {
+    for (index p = 0; p < n; ++p) dv[p] += s * (times * G[p] - v[p] * back);
   }
 };
 
