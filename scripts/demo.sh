@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a trained network and a page that shows what it has learned.
 #
-#   scripts/demo.sh            on generated scenes: under ten minutes on two processors, five of them training
-#   scripts/demo.sh PHOTOS     on your own pictures: a folder, a list (.txt) or a shard (.tar)
+#   scripts/demo.sh            on generated scenes: under ten minutes on two processors, about three of them training
+#   scripts/demo.sh PHOTOS     five minutes on your own pictures: a folder, a list (.txt) or a shard (.tar)
 #   scripts/demo.sh --quick    half a minute of training
 #
 # Everything lands in demo/. Run again, it goes on where it was stopped. The last line on stdout is
@@ -58,10 +58,10 @@ build() {
 }
 
 # What is trained on, how long, and what it is judged by. Each kind of run has a folder of its own.
-data=scenes:3000 preset=demo minutes=5 run=demo/run judged=(scenes:200:1)
-$quick && data=scenes:600 minutes=0.5 run=demo/run-quick
+data=scenes:3000 preset=demo length=(--steps 1343) run=demo/run judged=(scenes:200:1)
+$quick && data=scenes:600 length=(--steps 150) run=demo/run-quick
 if [ -n "$photos" ]; then
-  data=$photos preset=photos run+=-photos-$(cksum <<<"$photos" | cut -d ' ' -f 1)
+  data=$photos preset=photos length=(--minutes "$($quick && echo 0.5 || echo 5)") run+=-photos-$(cksum <<<"$photos" | cut -d ' ' -f 1)
   judged=("$photos" --size 192x144)
 fi
 
@@ -73,7 +73,7 @@ build/demo/bin/doctor "$data" --most 300 >&2
 say "training"
 status=0
 trap : INT TERM # the training gets them too, saves, and says so by its status
-build/demo/bin/pretrain "$data" --preset "$preset" --minutes "$minutes" --save-every 200 --out "$run" >&2 || status=$?
+build/demo/bin/pretrain "$data" --preset "$preset" "${length[@]}" --save-every 200 --out "$run" >&2 || status=$?
 trap - INT TERM
 case $status in
   0) ;;

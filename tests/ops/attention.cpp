@@ -78,3 +78,8 @@ TEST_CASE("attention refuses a width that the heads do not divide", "[ops][atten
   const auto qkv = random_tensor<float>(dynamic(1, 2, 15));
   CHECK_THROWS_WITH(sp::attention(qkv, 2), contains("the width must be a multiple of heads"));
 }
+
+TEMPLATE_TEST_CASE("attention adds to a gradient that another op has reached",
+                   "[ops][attention][grad]", sp::reference, sp::cpu) {
+  CHECK(adds_to_gradients<TestType>(two_heads, random_tensor<double>(dynamic(2, 21, 12), 1)));
+}

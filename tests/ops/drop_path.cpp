@@ -57,3 +57,15 @@ TEST_CASE("drop_path refuses draws of another batch", "[ops][drop_path]") {
   CHECK_THROWS_WITH(sp::drop_path(x, x, draws(2)),
                     contains("one scale per sample; expected 3, found 2"));
 }
+
+TEMPLATE_TEST_CASE("drop_path adds to gradients that another op has reached",
+                   "[ops][drop_path][grad]", sp::reference, sp::cpu) {
+  const auto scale = on_device<TestType>(draws(3));
+  const auto other = on_device<TestType>(random_tensor<double>(tokens(3, 2, 4), 2));
+  const auto x = random_tensor<double>(tokens(3, 2, 4), 1);
+  const auto constant = [&](const auto& in) { return in.recorded_on()->constant(other.clone()); };
+  CHECK(adds_to_gradients<TestType>(
+      [&](const auto& in) { return sp::drop_path(in, constant(in), scale); }, x));
+  CHECK(adds_to_gradients<TestType>(
+      [&](const auto& in) { return sp::drop_path(constant(in), in, scale); }, x));
+}

@@ -72,3 +72,8 @@ TEST_CASE("gelu has the same bits for any number of threads and any place in the
     CHECK(sp::gelu(one).data()[0] == y.data()[i]);
   }
 }
+
+TEMPLATE_TEST_CASE("gelu adds to a gradient that another op has reached", "[ops][gelu][grad]",
+                   sp::reference, sp::cpu) {
+  CHECK(adds_to_gradients<TestType>(op, random_tensor<double>(vector(50), 1)));
+}

@@ -80,3 +80,11 @@ TEST_CASE("linear refuses widths that only the run knows to differ", "[ops][line
   const auto bias = random_tensor<float>(sp::shape<3>());
   CHECK_THROWS_WITH(sp::linear(x, w, bias), contains("must have the same K; expected 5, found 4"));
 }
+
+TEMPLATE_TEST_CASE("linear adds to a gradient that another op has reached", "[ops][linear][grad]",
+                   sp::reference, sp::cpu) {
+  const auto w = on_device<TestType>(random_tensor<double>(sp::shape<5, 12>(), 2));
+  const auto bias = on_device<TestType>(random_tensor<double>(sp::shape<5>(), 3));
+  CHECK(adds_to_gradients<TestType>([&](const auto& x) { return sp::linear(x, w, bias); },
+                                    random_tensor<double>(sp::shape<4, 12>(), 1)));
+}

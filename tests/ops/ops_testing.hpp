@@ -65,6 +65,16 @@ double disagreement(const F& f, const X&... x) {
   return worst;
 }
 
+/// Whether f adds to the gradient of x where another op has been before: that of f(x) + f(x) is twice
+/// that of f(x).
+template <class D, class F, class X>
+bool adds_to_gradients(const F& f, const X& x) {
+  const auto twice = [&](const auto& in) { return sp::add(f(in), f(in)); };
+  auto expected = value_and_gradients<D>(f, nullptr, x)[1];
+  for (double& g : expected) g *= 2;
+  return relative_difference(value_and_gradients<D>(twice, nullptr, x)[1], expected) < 1e-12;
+}
+
 template <class F, class... X>
 bool same_bits(const F& f, const X&... x) {
   const auto bits = [](const std::vector<std::vector<double>>& lists) {

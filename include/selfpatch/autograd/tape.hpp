@@ -12,6 +12,10 @@
 //   op.forward(inputs...)                      -> result{value, saved}
 //   op.backward(dy, saved, inputs, gradients)     gradients: pointers, null where none is wanted
 //
+// An op may say `static constexpr bool writes_first[] = {true, false, ...}`, one for each input. Where
+// it is true the op gets a destination in place of the pointer: if it is the first to reach that
+// gradient it writes all of it, which saves zeros being written and read.
+//
 // The backward pass frees what an op saved as soon as it has run.
 #pragma once
 
@@ -60,6 +64,16 @@ struct parameter {
 
 class tape;
 
+/// Where an op's backward pass puts a gradient. Null: nobody wants it.
+template <class X>
+struct destination {
+  X* to = nullptr;
+  bool first = false;  ///< *to holds nothing yet: write every element; else add
+
+  explicit operator bool() const { return to; }
+  X* operator->() const { return to; }
+};
+
 template <class X>
 class variable {
  public:
@@ -83,6 +97,12 @@ class variable {
     return *state_->gradient;
   }
   bool has_gradient() const { return state_->gradient.has_value(); }
+  /// The gradient for one who writes all of it where he is the first.
+  destination<X> claim_gradient() const {
+    const bool first = !state_->gradient;
+    if (first) state_->gradient.emplace(value().shape(), uninitialized, value().on());
+    return {&*state_->gradient, first};
+  }
   bool wants_gradient() const { return wants_gradient_; }
   tape* recorded_on() const { return on_; }
 
@@ -198,6 +218,23 @@ X* gradient(const variable<X>& x) {
 }
 
 template <class X>
+auto claim(const X& x) {
+  auto* to = gradient(x);
+  return destination<std::remove_pointer_t<decltype(to)>>{to};
+}
+template <class X>
+auto claim(const variable<X>& x) {
+  return x.wants_gradient() ? x.claim_gradient() : destination<X>{};
+}
+template <class Op, std::size_t Input, class X>
+auto destination_for(const X& x) {
+  if constexpr (requires { requires Op::writes_first[Input]; })
+    return claim(x);
+  else
+    return gradient(x);
+}
+
+template <class X>
 tape* tape_of(const X&) {
   return nullptr;
 }
@@ -286,16 +323,15 @@ auto apply(const Op& op, const X&... x) {
       on->record(
           [op, recorded, saved = std::move(saved), inputs = std::tuple(detail::held<X>(x)...)] {
             if (!recorded.has_gradient()) return;  // nothing downstream depends on it
-            std::apply(
-                [&](const auto&... in) {
-                  timed(detail::watching(recorded.value()), detail::backward_name<Op>(),
-                        detail::backward_flops(op, value_of(in.get())...), [&] {
-                          op.backward(std::as_const(recorded.gradient()), saved,
-                                      std::tie(value_of(in.get())...),
-                                      std::tuple(detail::gradient(in.get())...));
-                        });
-                },
-                inputs);
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+              timed(detail::watching(recorded.value()), detail::backward_name<Op>(),
+                    detail::backward_flops(op, value_of(std::get<I>(inputs).get())...), [&] {
+                      op.backward(std::as_const(recorded.gradient()), saved,
+                                  std::tie(value_of(std::get<I>(inputs).get())...),
+                                  std::tuple{detail::destination_for<Op, I>(
+                                      std::get<I>(inputs).get())...});  // braces: in order
+                    });
+            }(std::index_sequence_for<X...>());
           });
     return recorded;
   }

@@ -30,11 +30,11 @@ struct kernel<op::attention, cpu> {
 
   template <class T, class A>
   static void backward(context<cpu>* on, attention_shape s, const T* dy_all, const A* lse,
-                       const T* qkv, T* dqkv) {
+                       const T* qkv, T* dqkv, bool first) {
     parallel(on, s.B * s.H, [=](index head) {
       constexpr context<cpu>* serial = nullptr;
       const index N = s.N, P = s.P(), W3 = 3 * s.W, ld = whole_vectors<T>(N);
-      const T scale = T(1 / std::sqrt(A(P)));
+      const T scale = T(1 / std::sqrt(A(P))), beta = T(first ? 0 : 1);
       const head_of<const T> in(s, qkv, head);
       const head_of<T> out(s, dqkv, head);
       const T* dy = dy_all + (head / s.H) * N * s.W + (head % s.H) * P;
@@ -49,9 +49,12 @@ struct kernel<op::attention, cpu> {
         const T delta = vector_math::dot(pi, di, ld);
         for (index j = 0; j < ld; ++j) di[j] = pi[j] * (di[j] - delta) * scale;
       }
-      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, p, ld, dy, s.W, 1, out.v, W3);
-      gemm<T>(serial, transpose::no, transpose::no, N, P, N, 1, ds, ld, in.k, W3, 1, out.q, W3);
-      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, ds, ld, in.q, W3, 1, out.k, W3);
+      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, p, ld, dy, s.W, beta, out.v,
+              W3);
+      gemm<T>(serial, transpose::no, transpose::no, N, P, N, 1, ds, ld, in.k, W3, beta, out.q,
+              W3);
+      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, ds, ld, in.q, W3, beta, out.k,
+              W3);
     });
   }
 

@@ -17,9 +17,9 @@ struct kernel<op::gelu, cpu> {
     });
   }
   template <class T>
-  static void backward(context<cpu>* on, const T* dy, const T* x, T* dx, index n) {
+  static void backward(context<cpu>* on, const T* dy, const T* x, T* dx, index n, bool first) {
     parallel_rows(on, n, grain, [=](index begin, index end) {
-      vector_math::gelu_backward(x + begin, dy + begin, dx + begin, end - begin);
+      vector_math::gelu_backward(x + begin, dy + begin, dx + begin, end - begin, first);
     });
   }
 };

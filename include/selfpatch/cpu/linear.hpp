@@ -18,11 +18,12 @@ struct kernel<op::linear, cpu> {
 
   template <class T>
   static void backward(context<cpu>* on, matrix_view<const T> dy, matrix_view<const T> x,
-                       matrix_view<const T> w, matrix_view<T> dx, matrix_view<T> dw, T* dbias) {
+                       matrix_view<const T> w, matrix_view<T> dx, matrix_view<T> dw, T* dbias,
+                       bool first_dx) {
     const index R = dy.rows, N = w.rows, K = w.cols;
     if (dx)
       gemm(on, transpose::no, transpose::no, R, K, N, T(1), dy.data, dy.stride, w.data, w.stride,
-           T(1), dx.data, dx.stride);
+           T(first_dx ? 0 : 1), dx.data, dx.stride);
     if (dw)
       gemm(on, transpose::yes, transpose::no, N, K, R, T(1), dy.data, dy.stride, x.data, x.stride,
            T(1), dw.data, dw.stride);

@@ -155,12 +155,13 @@ void gelu(const T* x, T* y, index n) {
   detail::vectors<T>(n, [&](index i, index count) { detail::store(gelu(detail::load(x + i, count)), y + i, count); });
 }
 
-/// dx[i] += dy[i] * gelu'(x[i])
+/// dx[i] += dy[i] * gelu'(x[i]), or = where it is the first.
 template <class T>
-void gelu_backward(const T* x, const T* dy, T* dx, index n) {
+void gelu_backward(const T* x, const T* dy, T* dx, index n, bool first = false) {
   detail::vectors<T>(n, [&](index i, index count) {
     const auto slope = gelu_slope(detail::load(x + i, count));
-    detail::store(fma(detail::load(dy + i, count), slope, detail::load(dx + i, count)), dx + i, count);
+    const auto before = first ? simd<T>(T(0)) : detail::load(dx + i, count);
+    detail::store(fma(detail::load(dy + i, count), slope, before), dx + i, count);
   });
 }
 

@@ -27,6 +27,8 @@ struct attention_shape {
 
 namespace op {
 struct attention {
+  static constexpr bool writes_first[] = {true};
+
   index heads;
 
   template <class X>
@@ -48,7 +50,7 @@ struct attention {
     const auto& [dqkv] = d;
     if (dqkv)
       kernel<attention, device_of<decltype(dy)>>::backward(dy.on(), measure(qkv), dy.data(),
-                                                           lse.data(), qkv.data(), dqkv->data());
+                                                           lse.data(), qkv.data(), dqkv->data(), dqkv.first);
   }
 
   double flops(const auto& qkv) const {
@@ -88,7 +90,8 @@ struct kernel<op::attention, reference> {
 
   template <class T, class A>
   static void backward(const auto&, attention_shape s, const T* dy, const A* lse, const T* qkv,
-                       T* dqkv) {
+                       T* dqkv, bool first) {
+    if (first) std::fill_n(dqkv, s.B * s.N * 3 * s.W, T(0));
     const A scale = 1 / std::sqrt(A(s.P()));
     std::vector<A> p(std::size_t(s.N)), dp(std::size_t(s.N));
     each_query(s, qkv, [&](index b, index h, index i, const auto& score) {

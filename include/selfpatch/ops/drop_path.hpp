@@ -12,6 +12,8 @@ namespace selfpatch {
 
 namespace op {
 struct drop_path {
+  static constexpr bool writes_first[] = {true, true, false};
+
   template <class X, class S>
   auto forward(const X& x, const X& branch, const S& scale) const {
     same_extent(x.extent(0), scale.size(), "drop_path(x, branch, scale): one scale per sample");
@@ -23,7 +25,8 @@ struct drop_path {
   void backward(const auto& dy, const auto&, const auto& in, const auto& d) const {
     const auto& [dx, dbranch, unused] = d;
     kernel<drop_path, device_of<decltype(dy)>>::backward(
-        dy.on(), samples(dy), std::get<2>(in).data(), samples(dx), samples(dbranch));
+        dy.on(), samples(dy), std::get<2>(in).data(), samples(dx.to), dx.first, samples(dbranch.to),
+        dbranch.first);
   }
 
  private:
@@ -55,11 +58,20 @@ struct kernel<op::drop_path, reference> {
   }
   template <class T>
   static void backward(const auto& on, matrix_view<const T> dy, const T* scale, matrix_view<T> dx,
-                       matrix_view<T> dbranch) {
+                       bool first_dx, matrix_view<T> dbranch, bool first_dbranch) {
     parallel(on, dy.rows, [=](index b) {
-      for (index i = 0; dx && i < dy.cols; ++i) dx.row(b)[i] += dy.row(b)[i];
-      for (index i = 0; dbranch && i < dy.cols; ++i) dbranch.row(b)[i] += scale[b] * dy.row(b)[i];
+      if (dx) add_row(dy.row(b), T(1), dx.row(b), dy.cols, first_dx);
+      if (dbranch) add_row(dy.row(b), scale[b], dbranch.row(b), dy.cols, first_dbranch);
     });
+  }
+
+ private:
+  template <class T>
+  static void add_row(const T* dy, T scale, T* to, index n, bool first) {
+    if (first)
+      for (index i = 0; i < n; ++i) to[i] = scale * dy[i];
+    else
+      for (index i = 0; i < n; ++i) to[i] += scale * dy[i];
   }
 };
 

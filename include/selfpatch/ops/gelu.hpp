@@ -6,6 +6,7 @@
 
 #include <selfpatch/ops/op.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -13,6 +14,8 @@ namespace selfpatch {
 
 namespace op {
 struct gelu {
+  static constexpr bool writes_first[] = {true};
+
   template <class X>
   auto forward(const X& x) const {
     auto y = beside<value_of_t<X>>(x, x.shape());
@@ -24,7 +27,7 @@ struct gelu {
     const auto& [dx] = d;
     if (dx)
       kernel<gelu, device_of<decltype(dy)>>::backward(dy.on(), dy.data(), x.data(), dx->data(),
-                                                      x.size());
+                                                      x.size(), dx.first);
   }
 };
 }  // namespace op
@@ -39,8 +42,9 @@ struct kernel<op::gelu, reference> {
     for (index i = 0; i < n; ++i) y[i] = T(A(x[i]) * phi(A(x[i])));
   }
   template <class T>
-  static void backward(const auto&, const T* dy, const T* x, T* dx, index n) {
+  static void backward(const auto&, const T* dy, const T* x, T* dx, index n, bool first) {
     using A = sum_of<T>;
+    if (first) std::fill_n(dx, n, T(0));
     constexpr A density = std::numbers::inv_sqrtpi_v<A> / std::numbers::sqrt2_v<A>;
     for (index i = 0; i < n; ++i)
       dx[i] += T(dy[i] * (phi(A(x[i])) + A(x[i]) * density * std::exp(-A(x[i]) * A(x[i]) / 2)));

@@ -8,10 +8,14 @@
 
 #include <selfpatch/ops/op.hpp>
 
+#include <algorithm>
+
 namespace selfpatch {
 
 namespace op {
 struct linear {
+  static constexpr bool writes_first[] = {true, false, false};
+
   template <class X, class W, class B>
   auto forward(const X& x, const W& w, const B& bias) const {
     constexpr index N = shape_of<W>::known(0);
@@ -30,7 +34,7 @@ struct linear {
     const auto& [x, w, bias] = in;
     const auto& [dx, dw, dbias] = d;
     kernel<linear, device_of<decltype(dy)>>::backward(dy.on(), rows(dy), rows(x), matrix(w),
-                                                      rows(dx), matrix(dw), data(dbias));
+                                                      rows(dx.to), matrix(dw), data(dbias), dx.first);
   }
 
   double flops(const auto& x, const auto& w, const auto&) const {
@@ -77,7 +81,9 @@ struct kernel<op::linear, reference> {
 
   template <class T>
   static void backward(const auto&, matrix_view<const T> dy, matrix_view<const T> x,
-                       matrix_view<const T> w, matrix_view<T> dx, matrix_view<T> dw, T* dbias) {
+                       matrix_view<const T> w, matrix_view<T> dx, matrix_view<T> dw, T* dbias,
+                       bool first_dx) {
+    for (index r = 0; first_dx && r < dx.rows; ++r) std::fill_n(dx.row(r), dx.cols, T(0));
     for (index r = 0; r < dy.rows; ++r)
       for (index n = 0; n < w.rows; ++n) {
         const T g = dy.row(r)[n];
