@@ -139,13 +139,14 @@ struct kernel<op::distill<T>, cpu> : kernel<op::distill<T>, reference> {
       return ce;
     }
 
+    /// dz of this block's rows; dW adds up over blocks, the first of which writes it.
     void add_gradients(matrix_view<const T> v, const T* g, const A* norms, matrix_view<T> dz,
                        matrix_view<T> dW) {
       const T* dy = student.data();
       const index R = s.S * n;
       if (dW.rows)
         gemm(on, transpose::yes, transpose::no, s.O, s.P, R, T(1), dy, s.O,
-             static_cast<const T*>(zs.data()), s.P, T(1), dW.data, dW.stride);
+             static_cast<const T*>(zs.data()), s.P, T(first ? 1 : 0), dW.data, dW.stride);
       parallel(on, R, [&](index r) {
         T* y = rows(student).row(r);
         for (index p = 0; p < s.O; ++p) y[p] *= T(g[p] / norms[p]);

@@ -82,7 +82,7 @@ struct distill {
 
     using matrix = tensor<T, shape<dyn, dyn>, device_of<Z>>;
     matrix dz(shape<dyn, dyn>(rows(z).rows, s.P), z.on());
-    matrix dW(shape<dyn, dyn>(weight_gradients ? s.O : 0, s.P), z.on());
+    matrix dW(shape<dyn, dyn>(weight_gradients ? s.O : 0, s.P), uninitialized, z.on());
     tensor<T, shape<1>, device_of<Z>> loss(shape<1>{}, uninitialized, z.on());
     const auto found = kernel<distill, device_of<Z>>::forward(
         z.on(), s, *this, rows(z), rows(v), g.data(), norms.data(), teacher_norms.data(), rows(dz),
@@ -129,6 +129,7 @@ struct kernel<op::distill<T>, reference> {
                               matrix_view<T> dW, T* loss) {
     const std::size_t O = std::size_t(s.O);
     std::vector<A> q(O), y(O), mean_q(O);
+    for (index o = 0; o < dW.rows; ++o) std::fill_n(dW.row(o), s.P, T(0));
     distillation found{.prototypes = s.O};
     double pairs = 0;
     for (index i = 0; i < s.G; ++i)
