@@ -63,7 +63,8 @@ TEST_CASE("adamw follows its formula over steps that begin late", "[ops][adamw]"
   }
 }
 
-TEST_CASE("adamw on the cpu agrees with the reference, and has the same bits on any number of threads", "[ops][adamw][parallel]") {
+TEST_CASE("adamw on the cpu agrees with the reference, with the same bits on any number of threads",
+          "[ops][adamw][parallel]") {
   state<float, sp::reference> plain(200000);
   state<float> one(200000);
   for (int n = 1; n <= 3; ++n) {
