@@ -216,6 +216,7 @@ TEST_CASE("neighbor_topk on CUDA takes the kernel of the table, else the one for
   CHECK(check(S, {.include_self = true}));
   CHECK(check(S, {.k = 9, .radius = 2}));
   CHECK(check(random_input<bf16>(1, {14, 13}, 384), {}));
+  CHECK(check(random_input<bf16>(2, {6, 6}, 384), {.edge = sp::border::clamped}));
   const auto F = random_input<float>(2, {6, 6}, 192);
   CHECK_FALSE(check(F, {}));
   const auto L = random_input<bf16>(1, {28, 28}, 384);
