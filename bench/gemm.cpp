@@ -64,7 +64,26 @@ void run(benchmark::State& state, const product& p, bool eigen, int threads) {
       gemm<T>(on, p.a, p.b, p.M, p.N, p.K, 1, a.data(), lda, b.data(), ldb, 0, c.data(), p.N);
     benchmark::ClobberMemory();
   }
+  state.counters["GHz"] = bench::clock_ghz();
   bench::declare<T>(state, 2.0 * double(p.M) * double(p.N) * double(p.K), 0, threads);
+}
+
+// The tile alone, its operands in the nearest cache: what no product can exceed.
+void tile(benchmark::State& state) {
+  using S = gemm_detail::sizes<float>;
+  constexpr index K = 256;
+  const auto floats = [](index n) { return std::vector<float>(std::size_t(n) + S::W, 0.5f); };
+  const auto strip = floats(S::rows * K), panels = floats(S::columns * K);
+  auto c = floats(S::rows * S::columns);
+  const float* panel = panels.data();
+  while (reinterpret_cast<std::uintptr_t>(panel) % (S::W * sizeof(float))) ++panel;
+  const auto multiply = gemm_detail::multiply_for<float>(S::rows, S::columns);
+  for (auto _ : state) {
+    for (int i = 0; i < 1000; ++i) multiply(K, strip.data(), panel, c.data(), S::columns, false, 0);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GHz"] = bench::clock_ghz();
+  bench::declare<float>(state, 1000 * 2.0 * S::rows * S::columns * K, 0);
 }
 
 template <class T>
@@ -80,6 +99,7 @@ void add(const char* who, bool eigen, int threads) {
 }
 
 const bool registered = [] {
+  benchmark::RegisterBenchmark("gemm_tile/f32", tile);
   add<float>("f32", false, 1);
   add<float>("f32", false, 2);
   add<double>("f64", false, 1);

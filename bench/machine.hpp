@@ -61,6 +61,19 @@ double fma_peak() {
   return peak;
 }
 
+/// The processor's clock at this moment in GHz, from multiplications of integers that wait for each other: 3 cycles each on
+/// today's x86-64 and AArch64 processors.
+inline double clock_ghz() {
+  constexpr int steps = 10000;
+  std::uint64_t x = 3;
+  const double start = thread_seconds();
+  for (int i = 0; i < steps; ++i) {
+    x *= x;
+    benchmark::DoNotOptimize(x);
+  }
+  return 3e-9 * steps / (thread_seconds() - start);
+}
+
 /// Bytes per second, read and written, of one thread copying arrays that no cache holds.
 inline double copy_bandwidth() {
   static const double bandwidth = [] {
