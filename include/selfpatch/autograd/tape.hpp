@@ -12,9 +12,9 @@
 //   op.forward(inputs...)                      -> result{value, saved}
 //   op.backward(dy, saved, inputs, gradients)     gradients: pointers, null where none is wanted
 //
-// An op may say `static constexpr bool writes_first[] = {true, false, ...}`, one for each input. Where
-// it is true the op gets a destination in place of the pointer: if it is the first to reach that
-// gradient it writes all of it, which saves zeros being written and read.
+// An op may say `static constexpr bool writes_first[] = {true, false, ...}`, one for each input.
+// Where it is true the op gets a destination in place of the pointer: if it is the first to reach
+// that gradient it writes all of it, which saves zeros being written and read.
 //
 // The backward pass frees what an op saved as soon as it has run.
 #pragma once
@@ -331,7 +331,8 @@ auto apply(const Op& op, const X&... x) {
                                   std::tuple{detail::destination_for<Op, I>(
                                       std::get<I>(inputs).get())...});  // braces: in order
                     });
-            }(std::index_sequence_for<X...>());
+            }
+            (std::index_sequence_for<X...>());
           });
     return recorded;
   }

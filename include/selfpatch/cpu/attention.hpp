@@ -19,7 +19,8 @@ struct kernel<op::attention, cpu> {
       scores(s, in, p, ld);
       for (index i = 0; i < s.N; ++i) {
         T* pi = p + i * ld;
-        const T shift = vector_math::max(pi, ld), sum = vector_math::exp_sum(pi, pi, ld, T(1), shift);
+        const T shift = vector_math::max(pi, ld),
+                sum = vector_math::exp_sum(pi, pi, ld, T(1), shift);
         share[i] = 1 / sum;
         lse[head * s.N + i] = shift + std::log(sum);
       }
@@ -49,12 +50,9 @@ struct kernel<op::attention, cpu> {
         const T delta = vector_math::dot(pi, di, ld);
         for (index j = 0; j < ld; ++j) di[j] = pi[j] * (di[j] - delta) * scale;
       }
-      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, p, ld, dy, s.W, beta, out.v,
-              W3);
-      gemm<T>(serial, transpose::no, transpose::no, N, P, N, 1, ds, ld, in.k, W3, beta, out.q,
-              W3);
-      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, ds, ld, in.q, W3, beta, out.k,
-              W3);
+      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, p, ld, dy, s.W, beta, out.v, W3);
+      gemm<T>(serial, transpose::no, transpose::no, N, P, N, 1, ds, ld, in.k, W3, beta, out.q, W3);
+      gemm<T>(serial, transpose::yes, transpose::no, N, P, N, 1, ds, ld, in.q, W3, beta, out.k, W3);
     });
   }
 

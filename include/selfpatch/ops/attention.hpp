@@ -49,8 +49,8 @@ struct attention {
     const auto& [qkv] = in;
     const auto& [dqkv] = d;
     if (dqkv)
-      kernel<attention, device_of<decltype(dy)>>::backward(dy.on(), measure(qkv), dy.data(),
-                                                           lse.data(), qkv.data(), dqkv->data(), dqkv.first);
+      kernel<attention, device_of<decltype(dy)>>::backward(
+          dy.on(), measure(qkv), dy.data(), lse.data(), qkv.data(), dqkv->data(), dqkv.first);
   }
 
   double flops(const auto& qkv) const {

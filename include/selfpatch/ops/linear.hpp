@@ -33,8 +33,8 @@ struct linear {
   void backward(const auto& dy, const auto&, const auto& in, const auto& d) const {
     const auto& [x, w, bias] = in;
     const auto& [dx, dw, dbias] = d;
-    kernel<linear, device_of<decltype(dy)>>::backward(dy.on(), rows(dy), rows(x), matrix(w),
-                                                      rows(dx.to), matrix(dw), data(dbias), dx.first);
+    kernel<linear, device_of<decltype(dy)>>::backward(
+        dy.on(), rows(dy), rows(x), matrix(w), rows(dx.to), matrix(dw), data(dbias), dx.first);
   }
 
   double flops(const auto& x, const auto& w, const auto&) const {
